@@ -1,0 +1,41 @@
+// Package broker holds the use cases, one file each: who may do what to a credential, a project,
+// a bucket, an account, and when. Every rule stands here or in the words below; edges translate a
+// protocol into one call. It imports rows 0 to 2 and declares what it needs of a database.
+package broker
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/lanyardhq/lanyard/internal/credential"
+	"github.com/lanyardhq/lanyard/internal/objectstore"
+)
+
+// Broker runs every credential's life. All fields are required.
+type Broker struct {
+	Kinds   map[string]credential.Kind
+	Rules   map[string]credential.Lifetime // by kind
+	Store   Store
+	Backend objectstore.Backend
+	// Gateways tells when a change has reached every gateway, so that an answer can promise it.
+	Gateways Gateways
+	Now      func() time.Time
+	Log      *slog.Logger
+	// Reveal lets owners see a secret again after creation.
+	Reveal bool
+	Limits Limits
+}
+
+// Gateways is what knows how far the change feed has been applied.
+type Gateways interface {
+	// Await returns once every live gateway has applied the change seq, or with an Unavailable
+	// fault when ctx ends first. The change itself is written either way.
+	Await(ctx context.Context, seq int64) error
+}
+
+// Limits bound what one account may hold; zero means none.
+type Limits struct {
+	KeysPerAccount int // live keys of one account in one project
+	KeysPerHour    int // created by one account
+}

@@ -1,0 +1,133 @@
+// Package credential says what Lanyard brokers and which rules hold for every kind: one life, one
+// lifetime rule, one contract. It does no I/O and imports material, fault and identity only.
+package credential
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"time"
+
+	"github.com/lanyardhq/lanyard/material"
+)
+
+// Status is where a credential stands in its life: intended → active ⇄ frozen → ending → ended.
+// Nothing returns from Ending.
+type Status string
+
+// The states of every kind of credential.
+const (
+	Intended Status = "intended" // written down, not yet made at the outside system
+	Active   Status = "active"
+	Frozen   Status = "frozen" // refused, and may be thawed
+	Ending   Status = "ending" // refused everywhere; clean-up outside still runs
+	Ended    Status = "ended"
+)
+
+// Reason says why a credential is frozen or ended.
+type Reason string
+
+// The reasons.
+const (
+	Expired        Reason = "expired"
+	Deleted        Reason = "deleted"         // by its owner or a manager
+	FrozenByOwner  Reason = "frozen"          // by its owner or a manager
+	LeftProject    Reason = "left_project"    // the owner is no longer a member
+	AccountFrozen  Reason = "account_frozen"  // the operator stopped the owner
+	ProjectFrozen  Reason = "project_frozen"  // the operator stopped the project
+	ProviderFrozen Reason = "provider_frozen" // the operator stopped the identity provider
+	ProjectEnded   Reason = "project_ended"
+	Abandoned      Reason = "abandoned" // an intent that a crash left behind
+)
+
+// A Credential is a standing right of one account within a project; what it yields at one moment
+// is its Material.
+type Credential struct {
+	ID        string // crd_…
+	Kind      string
+	ProjectID string
+	OwnerID   string // account
+	// Name says what it is for, 1 to 60 characters.
+	Name string
+	// PublicID is the part of it that is shown and looked up by, such as an access key id; unique.
+	PublicID string
+	// Spec is the kind's own JSON: rights, scopes. Nothing else reads it.
+	Spec                 json.RawMessage
+	Status               Status
+	Reason               Reason // set while frozen, ending or ended
+	CreatedAt, ExpiresAt time.Time
+	// DueAt is when the server next has something to do for it: expiry, clean-up.
+	DueAt   time.Time
+	EndedAt time.Time // zero until ending
+	// LastUsedAt and LastUsedBy are as gateways last reported: time, and "program from address".
+	LastUsedAt time.Time
+	LastUsedBy string
+	// Generation counts changes; a change is refused if somebody else's came first.
+	Generation int64
+
+	// ProjectName and OwnerName are filled in when it is read, for display.
+	ProjectName, OwnerName string
+}
+
+// An Order asks for a credential.
+type Order struct {
+	Kind      string
+	ProjectID string
+	Name      string
+	// Life or Until says how long; both zero means the kind's default.
+	Life  time.Duration
+	Until time.Time
+	// Spec is the kind's own; nothing else reads it.
+	Spec json.RawMessage
+}
+
+// State is what a kind must remember. It is sealed at rest and never logged.
+type State []byte
+
+// String implements fmt.Stringer, so that no verb shows the bytes as text.
+func (State) String() string { return material.Redacted }
+
+// GoString implements fmt.GoStringer.
+func (State) GoString() string { return material.Redacted }
+
+// LogValue implements slog.LogValuer.
+func (State) LogValue() slog.Value { return slog.StringValue(material.Redacted) }
+
+// A Use is a gateway's report that a credential was accepted.
+type Use struct {
+	CredentialID string
+	At           time.Time
+	By           string // "program from address"
+}
+
+// Made is what a kind makes of an order.
+type Made struct {
+	PublicID string
+	Spec     json.RawMessage // the order's, decoded strictly and normalised
+	State    State
+}
+
+// A Kind knows how one sort of credential comes to be and is used. The broker owns time, rules,
+// storage, audit and retries. (A kind that calls outside systems will add activation and clean-up
+// here; the S3 keys that gateways honour need neither.)
+type Kind interface {
+	Name() string
+	// Make decodes the order's Spec strictly and makes the secret; it touches nothing outside.
+	// What is wrong with the order is an Invalid fault.
+	Make(context.Context, Order) (Made, error)
+	// Material is what the client holds in hand.
+	Material(context.Context, Credential, State) (material.Material, error)
+}
+
+// Filter selects credentials; empty fields select all. Results are newest first.
+type Filter struct {
+	Kind, ProjectID, OwnerID string
+	// Issuer selects by the owner's identity provider.
+	Issuer   string
+	Statuses []Status
+	// CreatedAfter selects later ones, for rate limits.
+	CreatedAfter time.Time
+	// Before is the id to continue after; Limit 0 means all.
+	Before string
+	Limit  int
+}

@@ -1,0 +1,45 @@
+// Package feed describes the ordered feed of changes by which gateways learn what holds. An entry
+// says which thing changed and carries the thing as it is when it is read, so that applying an
+// entry twice, or a later state early, does no harm. Words only; it imports the words of row 1.
+package feed
+
+import (
+	"github.com/lanyardhq/lanyard/internal/bucket"
+	"github.com/lanyardhq/lanyard/internal/credential"
+	"github.com/lanyardhq/lanyard/internal/project"
+)
+
+// Topic says what sort of thing changed.
+type Topic string
+
+// The topics.
+const (
+	Credential Topic = "credential"
+	Project    Topic = "project"
+	Bucket     Topic = "bucket"
+)
+
+// An Entry is one change. Exactly one of the pointers is set, unless the thing is gone: then all
+// are nil and ID names what to forget.
+type Entry struct {
+	Seq        int64
+	Topic      Topic
+	ID         string
+	Credential *Held
+	Project    *project.Project
+	Bucket     *bucket.Bucket
+}
+
+// Held is a credential with its opened state: it is secret.
+type Held struct {
+	credential.Credential
+	State credential.State
+}
+
+// A Snapshot is everything that holds as of Seq.
+type Snapshot struct {
+	Seq         int64
+	Credentials []Held
+	Projects    []project.Project
+	Buckets     []bucket.Bucket
+}

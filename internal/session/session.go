@@ -1,0 +1,71 @@
+// Package session describes what proves, for a while, who somebody is: sessions, the tokens that
+// carry them, and tickets for things that wait for a person to come back. Words only; it imports
+// identity.
+package session
+
+import (
+	"time"
+
+	"github.com/lanyardhq/lanyard/internal/identity"
+)
+
+// Kind tells what carries a session.
+type Kind string
+
+// The kinds of session.
+const (
+	Browser Kind = "browser" // a cookie
+	Client  Kind = "client"  // a program signed in by OAuth: access and refresh tokens
+	Robot   Kind = "robot"   // a robot's one token
+)
+
+// A Session is one proof of identity that somebody holds, with an owner and an end.
+type Session struct {
+	ID        string // ses_…
+	Kind      Kind
+	AccountID string
+	// ClientID is the OAuth client; Host what it said of its machine, unverified.
+	ClientID, Host string
+	Scopes         []identity.Scope // nil: all
+	CreatedAt      time.Time
+	ExpiresAt      time.Time // absolute
+	LastSeenAt     time.Time
+	// AuthenticatedAt is when the person last proved who they are at their provider.
+	AuthenticatedAt time.Time
+	EndedAt         time.Time // zero while in force
+	Generation      int64
+}
+
+// Use tells what a token may be shown for.
+type Use string
+
+// The uses of tokens. A spent refresh token stays known, so that its reuse is noticed.
+const (
+	CookieToken  Use = "cookie"
+	AccessToken  Use = "access"
+	RefreshToken Use = "refresh"
+	SpentToken   Use = "spent"
+	CodeToken    Use = "code" // an authorization code
+)
+
+// A Token is a hash that proves a session.
+type Token struct {
+	Hash      string // hex SHA-256 of the text; the text itself is never stored
+	SessionID string
+	Use       Use
+	ExpiresAt time.Time
+}
+
+// A Ticket is something that waits for one person to come back and is then used up: a sign-in
+// under way, an authorization code, a device request, a one-time reveal. Data is the JSON of its
+// purpose, sealed at rest.
+type Ticket struct {
+	ID      string // hex SHA-256 of what the holder shows, or a random id
+	Purpose string // "signin", "code", "device", "reveal"
+	// Handle is a second way to find it (a user code); unique within the purpose, may be empty.
+	Handle     string
+	Data       []byte
+	ExpiresAt  time.Time
+	Generation int64
+}
+

@@ -1,0 +1,49 @@
+// Package material is what a client holds in hand at one moment: the one thing that kinds of
+// credential make and delivery targets take. There are few forms and they are standards, so each
+// is a struct of its own and a Material carries exactly one of them.
+//
+// It is public and imports the standard library only.
+package material
+
+import (
+	"log/slog"
+	"time"
+)
+
+// Redacted is what every secret prints as, in logs, errors and debugging output.
+const Redacted = "[redacted]"
+
+// A Secret is text that must not reach a log, an error or a terminal unless somebody asked for
+// exactly it. All printing verbs of fmt and slog show Redacted; only Reveal and the JSON encoding
+// (the wire carries it on purpose) yield the text.
+type Secret string
+
+// Reveal returns the secret text. Each call is a place to look at in a review.
+func (s Secret) Reveal() string { return string(s) }
+
+// String implements fmt.Stringer.
+func (Secret) String() string { return Redacted }
+
+// GoString implements fmt.GoStringer, for %#v.
+func (Secret) GoString() string { return Redacted }
+
+// LogValue implements slog.LogValuer.
+func (Secret) LogValue() slog.Value { return slog.StringValue(Redacted) }
+
+// Material is short-lived and secret. Exactly one form is set.
+type Material struct {
+	// ExpiresAt is the moment from which nobody honours it any more.
+	ExpiresAt time.Time `json:"expires_at"`
+	// S3 is set for key pairs; other forms stand beside it.
+	S3 *S3Keys `json:"s3,omitempty"`
+}
+
+// S3Keys is the form that every S3 client understands, whichever kind made it.
+type S3Keys struct {
+	// AccessKeyID is the public half: 20 letters and digits.
+	AccessKeyID string `json:"access_key_id"`
+	// SecretAccessKey is the secret half: 40 letters and digits.
+	SecretAccessKey Secret `json:"secret_access_key"`
+	// SessionToken goes with short-lived derived keys only.
+	SessionToken Secret `json:"session_token,omitempty"`
+}
