@@ -12,28 +12,9 @@ import (
 	"github.com/lanyardhq/lanyard/material"
 )
 
-// Problem is the answer to a request that failed (RFC 9457, application/problem+json).
-type Problem struct {
-	Type   string `json:"type"` // always "about:blank"
-	Title  string `json:"title"`
-	Status int    `json:"status"`
-	// Code classifies: invalid, unauthenticated, denied, not_found, conflict, limited,
-	// unavailable, internal.
-	Code   string `json:"code"`
-	Detail string `json:"detail"`
-	// Hint is the one thing to do next; may be empty.
-	Hint      string `json:"hint,omitempty"`
-	RequestID string `json:"request_id"`
-	// RetryAfter is in seconds; 0 if unknown.
-	RetryAfter int64 `json:"retry_after,omitempty"`
-}
-
-// Error implements error, with the detail alone.
-func (p *Problem) Error() string { return p.Detail }
-
 // List is a page of things.
 type List[T any] struct {
-	Schema     string    `json:"schema"`
+	Schema     string    `json:"schema"` // lanyard/v1/NOUN.list
 	Items      []T       `json:"items"`
 	Next       *string   `json:"next"` // cursor for the next page; null at the end
 	ServerTime time.Time `json:"server_time"`
@@ -90,6 +71,7 @@ type ProjectOrder struct {
 
 // Member is one account's role in a project.
 type Member struct {
+	Schema    string    `json:"schema,omitempty"` // lanyard/v1/member
 	AccountID string    `json:"account_id"`
 	Name      string    `json:"name"`
 	Kind      string    `json:"kind"`
@@ -141,7 +123,7 @@ type Extension struct {
 // Credential is one credential. Secrets stand in it only where the request created it or revealed
 // it.
 type Credential struct {
-	Schema      string `json:"schema,omitempty"` // lanyard/v1/s3key
+	Schema      string `json:"schema,omitempty"` // lanyard/v1/KIND, so lanyard/v1/s3key
 	ID          string `json:"id"`
 	Kind        string `json:"kind"`
 	Name        string `json:"name"`
@@ -170,12 +152,11 @@ type Credential struct {
 	RefusedSince time.Time `json:"refused_since,omitzero"`
 }
 
-// Configuration is one client's configuration file for a key.
+// Configuration names one client's configuration file for a key. Its text has a route of its own.
 type Configuration struct {
-	Client string          `json:"client"`
-	Title  string          `json:"title"`
-	Path   string          `json:"path"`
-	Text   material.Secret `json:"text"`
+	Client string `json:"client"` // the word in the route: rclone, s3cmd, aws
+	Title  string `json:"title"`
+	Path   string `json:"path"` // where the client looks for it
 }
 
 // RobotOrder makes a robot account in a project.
@@ -203,6 +184,21 @@ type Robot struct {
 	Token material.Secret `json:"token,omitempty"`
 }
 
+// Session is one proof of identity that the caller holds: a browser, a program, a robot's token.
+type Session struct {
+	ID   string `json:"id"`
+	Kind string `json:"kind"` // browser, client, robot
+	// ClientID is the OAuth client; Host is what it said of its machine, unverified.
+	ClientID   string    `json:"client_id,omitempty"`
+	Host       string    `json:"host,omitempty"`
+	Scopes     []string  `json:"scopes"`
+	CreatedAt  time.Time `json:"created_at"`
+	ExpiresAt  time.Time `json:"expires_at"`
+	LastSeenAt time.Time `json:"last_seen_at,omitzero"`
+	// Current marks the session that asked.
+	Current bool `json:"current,omitempty"`
+}
+
 // Account is a person or robot, for the operator.
 type Account struct {
 	ID        string    `json:"id"`
@@ -220,6 +216,12 @@ type Account struct {
 // Freeze is the operator's reason for stopping an account, project or provider.
 type Freeze struct {
 	Reason string `json:"reason"`
+}
+
+// ProviderFreeze stops or readmits everybody whom one identity provider vouches for.
+type ProviderFreeze struct {
+	Issuer string `json:"issuer"`
+	Reason string `json:"reason,omitempty"` // not needed to thaw
 }
 
 // Receipt tells what a freeze or thaw did.
@@ -243,5 +245,14 @@ type AuditRecord struct {
 	Detail    map[string]string `json:"detail,omitempty"`
 	RequestID string            `json:"request_id,omitempty"`
 	Address   string            `json:"address,omitempty"`
-	Hash      string            `json:"hash"`
+	Hash      string            `json:"hash"` // hex; chains the record to the one before
+}
+
+// AuditVerification is what a walk along the hash chain of the audit trail found.
+type AuditVerification struct {
+	Schema string `json:"schema"` // lanyard/v1/audit.verification
+	Intact bool   `json:"intact"`
+	// FirstBad is the sequence number of the first record that does not fit; 0 if all do.
+	FirstBad   int64     `json:"first_bad,omitempty"`
+	ServerTime time.Time `json:"server_time"`
 }
