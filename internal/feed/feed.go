@@ -4,10 +4,16 @@
 package feed
 
 import (
+	"errors"
+
 	"github.com/lanyardhq/lanyard/internal/bucket"
 	"github.com/lanyardhq/lanyard/internal/credential"
 	"github.com/lanyardhq/lanyard/internal/project"
 )
+
+// ErrTooOld is what a feed answers to somebody who asks for changes after a point that it no longer
+// reaches back to: take a new Snapshot.
+var ErrTooOld = errors.New("the feed does not reach back that far")
 
 // Topic says what sort of thing changed.
 type Topic string

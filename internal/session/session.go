@@ -1,12 +1,13 @@
 // Package session describes what proves, for a while, who somebody is: sessions, the tokens that
-// carry them, and tickets for things that wait for a person to come back. Words only; it imports
-// identity.
+// carry them, tickets for things that wait for a person to come back, and the keys that sign
+// tokens. Words only; it imports identity and material.
 package session
 
 import (
 	"time"
 
 	"github.com/lanyardhq/lanyard/internal/identity"
+	"github.com/lanyardhq/lanyard/material"
 )
 
 // Kind tells what carries a session.
@@ -69,3 +70,12 @@ type Ticket struct {
 	Generation int64
 }
 
+// A SigningKey signs tokens that others verify by the published public half.
+type SigningKey struct {
+	ID        string          // the kid
+	Algorithm string          // as in JWS: "ES256"
+	Private   material.Secret // PKCS #8, DER; sealed at rest
+	// NotBefore is when it begins to sign: it is published before. RetiredAt is when it ceases to;
+	// zero while open.
+	NotBefore, RetiredAt time.Time
+}
