@@ -16,6 +16,10 @@ import (
 // does not answer is an Unavailable one. Every write takes the audit.Change that goes with it into
 // the same transaction, and returns the sequence number of its last entry in the change feed, which
 // the store derives from what is written.
+//
+// A write that meets something that is there already (an id, a public id, a project's or bucket's
+// name, an account's issuer and subject, a once-only promise that was used) changes nothing and
+// returns fault.ErrStale: the broker reads again and decides anew.
 type Store interface {
 	Credentials
 	Projects
@@ -95,8 +99,7 @@ type Records interface {
 	Audit(ctx context.Context, f audit.Filter) ([]audit.Record, error)
 	// VerifyAudit walks the chain and returns the first sequence number that does not fit, or 0.
 	VerifyAudit(context.Context) (bad int64, err error)
-	// Done returns what an account did earlier under a once-only promise: the subject's id, or ""
-	// if nothing. The same key with another fingerprint is a Conflict fault.
-	Done(ctx context.Context, accountID string, once audit.Once) (subject string, err error)
+	// Done returns what an actor (audit.Record's) did earlier under a once-only promise: the
+	// record's subject, or "" if nothing. The same key with another fingerprint is a Conflict fault.
+	Done(ctx context.Context, actor string, once audit.Once) (subject string, err error)
 }
-

@@ -32,6 +32,7 @@ const (
 	Expired        Reason = "expired"
 	Deleted        Reason = "deleted"         // by its owner or a manager
 	FrozenByOwner  Reason = "frozen"          // by its owner or a manager
+	Stopped        Reason = "stopped"         // the operator froze this one
 	LeftProject    Reason = "left_project"    // the owner is no longer a member
 	AccountFrozen  Reason = "account_frozen"  // the operator stopped the owner
 	ProjectFrozen  Reason = "project_frozen"  // the operator stopped the project
