@@ -67,7 +67,7 @@ type Target interface {
 	Remove(Home, Access) ([]Edit, error)
 	// Test is the command that proves the configuration, given where each edited file's
 	// candidate is, by the path in its Edit. It lists buckets and changes nothing.
-	Test(a Access, candidate map[string]string) Command
+	Test(h Home, a Access, candidate map[string]string) Command
 	// Try is the command line to suggest next.
 	Try(Access) string
 }
