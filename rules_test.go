@@ -28,7 +28,7 @@ var rows = map[string]int{
 
 	"internal/kind/…": 2, "internal/deliver/…": 2, "internal/objectstore/…": 2, "client": 2,
 
-	"internal/broker": 3, "internal/login": 3, "internal/store": 3,
+	"internal/broker": 3, "internal/login": 3, "internal/store": 3, "internal/gateway/…": 3,
 
 	"internal/cli": 4, "internal/httpapi": 4, "internal/portal": 4, "internal/gateway": 4, "internal/issuer": 4,
 	"internal/config": 4,
