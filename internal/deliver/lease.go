@@ -24,9 +24,10 @@ const (
 
 // Exclusive runs work while no other process that uses the same path does, on any machine that
 // shares the file system: the lease is a file that only one can create (O_EXCL), which also holds
-// on NFS, where flock may not. Work gets a context that ends after 15 seconds. A lease that has
-// not changed hands while this process watched it for 20 seconds was left by a crash and is taken
-// over; no clocks are compared.
+// on NFS, where flock may not. The end of ctx ends the waiting; work that has begun is not cut
+// short by it, but by a context that ends after 15 seconds. A lease that has not changed hands
+// while this process watched it for 20 seconds was left by a crash and is taken over; no clocks
+// are compared.
 func Exclusive(ctx context.Context, path string, work func(context.Context) error) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
@@ -63,7 +64,7 @@ func Exclusive(ctx context.Context, path string, work func(context.Context) erro
 		}
 	}
 	defer release(path, mine)
-	ctx, cancel := context.WithTimeout(ctx, holdAtMost)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), holdAtMost)
 	defer cancel()
 	return work(ctx)
 }
