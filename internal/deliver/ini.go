@@ -1,7 +1,6 @@
 package deliver
 
 import (
-	"bytes"
 	"strings"
 )
 
@@ -55,22 +54,22 @@ func FirstSection(old []byte, def string) string {
 }
 
 type ini struct {
-	lines []string // without line ends
-	eol   string
-	last  bool // the last line has a line end
+	lines []string // without "\n", with "\r" where the file has it
+	cr    string   // what our lines end with before "\n"
+	last  bool     // the last line has an end
 }
 
 func parseINI(old []byte) *ini {
-	f := &ini{eol: "\n", last: true}
-	if bytes.Contains(old, []byte("\r\n")) {
-		f.eol = "\r\n"
-	}
+	f := &ini{last: true}
 	if len(old) == 0 {
 		return f
 	}
 	text := string(old)
-	f.last = strings.HasSuffix(text, f.eol)
-	f.lines = strings.Split(strings.TrimSuffix(text, f.eol), f.eol)
+	f.last = strings.HasSuffix(text, "\n")
+	f.lines = strings.Split(strings.TrimSuffix(text, "\n"), "\n")
+	if strings.HasSuffix(f.lines[0], "\r") {
+		f.cr = "\r"
+	}
 	return f
 }
 
@@ -78,9 +77,9 @@ func (f *ini) bytes() []byte {
 	if len(f.lines) == 0 {
 		return []byte{}
 	}
-	text := strings.Join(f.lines, f.eol)
+	text := strings.Join(f.lines, "\n")
 	if f.last {
-		text += f.eol
+		text += "\n"
 	}
 	return []byte(text)
 }
@@ -108,11 +107,13 @@ func (f *ini) section(name string) (start, end int, ok bool) {
 func (f *ini) set(s Section) {
 	start, end, ok := f.section(s.Name)
 	if !ok {
-		if n := len(f.lines); n > 0 && !blank(f.lines[n-1]) {
-			f.lines = append(f.lines, "")
+		if n := len(f.lines); n > 0 && !f.last {
+			f.lines[n-1] += f.cr
 		}
-		f.last = true
-		f.lines = append(f.lines, "["+s.Name+"]")
+		if n := len(f.lines); n > 0 && !blank(f.lines[n-1]) {
+			f.lines = append(f.lines, f.cr)
+		}
+		f.lines = append(f.lines, "["+s.Name+"]"+f.cr)
 		start, end = len(f.lines)-1, len(f.lines)
 	}
 	body := f.lines[start+1 : end : end]
@@ -123,7 +124,9 @@ func (f *ini) set(s Section) {
 	}
 	for _, k := range s.Keys {
 		text := strings.Split(k.Name+" = "+k.Value, "\n")
-		text[0] = strings.TrimRight(text[0], " ")
+		for i, line := range text {
+			text[i] = strings.TrimRight(line, " ") + f.cr
+		}
 		at, n := find(body, k.Name)
 		if n == 0 {
 			at = len(body)
@@ -131,6 +134,7 @@ func (f *ini) set(s Section) {
 		body = append(body[:at:at], append(text, body[at+n:]...)...)
 	}
 	tail := append([]string{}, f.lines[end:]...)
+	f.last = f.last || len(tail) == 0
 	f.lines = append(append(f.lines[:start+1:start+1], body...), tail...)
 }
 

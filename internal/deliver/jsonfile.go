@@ -73,6 +73,9 @@ func RemoveMember(old []byte, path ...string) ([]byte, error) {
 
 // member finds the value of a member of the object that doc is: doc[start:end].
 func member(doc []byte, name string) (start, end int, found bool, err error) {
+	if !json.Valid(doc) {
+		return 0, 0, false, fault.New(fault.Invalid, "the file is not JSON").WithHint("repair or remove it")
+	}
 	dec := json.NewDecoder(bytes.NewReader(doc))
 	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
 		return 0, 0, false, fault.New(fault.Invalid, "the file is not a JSON object").WithHint("repair or remove it")
@@ -80,19 +83,16 @@ func member(doc []byte, name string) (start, end int, found bool, err error) {
 	for dec.More() {
 		key, err := dec.Token()
 		if err != nil {
-			return 0, 0, false, fault.New(fault.Invalid, "the file is not JSON: %v", err)
+			return 0, 0, false, err
 		}
 		var value json.RawMessage
 		if err := dec.Decode(&value); err != nil {
-			return 0, 0, false, fault.New(fault.Invalid, "the file is not JSON: %v", err)
+			return 0, 0, false, err
 		}
 		if key == name {
 			end = int(dec.InputOffset())
 			return end - len(value), end, true, nil
 		}
-	}
-	if _, err := dec.Token(); err != nil {
-		return 0, 0, false, fault.New(fault.Invalid, "the file is not JSON: %v", err)
 	}
 	return 0, 0, false, nil
 }

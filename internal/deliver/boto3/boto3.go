@@ -50,7 +50,9 @@ func (Target) Remove(h deliver.Home, a deliver.Access) ([]deliver.Edit, error) {
 // Test implements deliver.Target. The endpoint is given too, for botocore before 1.31.
 func (Target) Test(h deliver.Home, a deliver.Access, candidate map[string]string) deliver.Command {
 	return deliver.Command{
-		Args: []string{"python3", "-c", `import sys, boto3
+		Args: []string{"python3", "-c", `import sys
+sys.path.pop(0) # not what lies in this directory
+import boto3
 from botocore.config import Config
 s3 = boto3.Session(profile_name=sys.argv[1]).client("s3", endpoint_url=sys.argv[2], config=Config(connect_timeout=5, read_timeout=20, retries={"max_attempts": 0}))
 for b in s3.list_buckets()["Buckets"]: print(b["Name"])`, a.Name, a.Endpoint},

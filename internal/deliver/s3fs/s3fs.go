@@ -52,6 +52,7 @@ func (Target) Remove(h deliver.Home, a deliver.Access) ([]deliver.Edit, error) {
 }
 
 const script = `import json, sys
+sys.path.pop(0) # not what lies in this directory
 j = json.load(open(sys.argv[1]))
 try:
     import s3fs
