@@ -5,6 +5,8 @@
 package deliver
 
 import (
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/lanyardhq/lanyard/material"
@@ -70,4 +72,15 @@ type Target interface {
 	Test(h Home, a Access, candidate map[string]string) Command
 	// Try is the command line to suggest next.
 	Try(Access) string
+}
+
+// DefaultName is the base of remote and profile names for a project: "lumi-" and the number for
+// LUMI projects (nine digits that begin with 462, 465 or 442), because people of that site know
+// their remotes by it; "lanyard-" and the name for all others.
+func DefaultName(project string) string {
+	number := len(project) == 9 && strings.Trim(project, "0123456789") == ""
+	if number && slices.Contains([]string{"462", "465", "442"}, project[:3]) {
+		return "lumi-" + project
+	}
+	return "lanyard-" + project
 }

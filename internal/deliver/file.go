@@ -71,8 +71,8 @@ func Stage(e Edit) (*Staged, error) {
 // New is the content that Commit will put in place.
 func (s *Staged) New() []byte { return s.new }
 
-// Changed reports whether Commit has anything to do.
-func (s *Staged) Changed() bool { return s.Old == nil || !bytes.Equal(s.Old, s.new) }
+// Changed reports whether Commit has anything to do. An empty file is not made where there is none.
+func (s *Staged) Changed() bool { return !bytes.Equal(s.Old, s.new) }
 
 // Commit replaces the file in one step, so that a reader sees the old content or the new. The old
 // content is first kept as NAME.bak-YYYYMMDDTHHMM (0600), in the zone of now; its path is

@@ -62,6 +62,9 @@ func TestCommitKeepsOldContent(t *testing.T) {
 	} else if backup, err := s.Commit(at); err != nil || backup != "" {
 		t.Error("a backup was made of an unchanged file", backup, err)
 	}
+	if none := filepath.Join(filepath.Dir(path), "none"); stage(t, none, "").Changed() {
+		t.Error("an empty file would be made")
+	}
 	left, err := filepath.Glob(filepath.Join(filepath.Dir(path), ".lanyard-*"))
 	if err != nil || left != nil {
 		t.Errorf("left behind: %v (%v)", left, err)
