@@ -6,6 +6,8 @@
 package material
 
 import (
+	"fmt"
+	"io"
 	"log/slog"
 	"time"
 )
@@ -14,8 +16,8 @@ import (
 const Redacted = "[redacted]"
 
 // A Secret is text that must not reach a log, an error or a terminal unless somebody asked for
-// exactly it. All printing verbs of fmt and slog show Redacted; only Reveal and the JSON encoding
-// (the wire carries it on purpose) yield the text.
+// exactly it. All formatting verbs of fmt, and slog, show Redacted; only Reveal and the JSON
+// encoding (the wire carries it on purpose) yield the text.
 type Secret string
 
 // Reveal returns the secret text. Each call is a place to look at in a review.
@@ -24,8 +26,9 @@ func (s Secret) Reveal() string { return string(s) }
 // String implements fmt.Stringer.
 func (Secret) String() string { return Redacted }
 
-// GoString implements fmt.GoStringer, for %#v.
-func (Secret) GoString() string { return Redacted }
+// Format implements fmt.Formatter, because verbs that do not fit a string (%d) would print the
+// text and not call String.
+func (Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, Redacted) }
 
 // LogValue implements slog.LogValuer.
 func (Secret) LogValue() slog.Value { return slog.StringValue(Redacted) }

@@ -29,15 +29,21 @@ type Record struct {
 
 // By starts a record of what a does.
 func By(a identity.Actor, at time.Time, action, subject, project string) Record {
-	r := Record{At: at.UTC().Truncate(time.Second), Actor: a.AccountID, ActorName: a.Name, Action: action,
+	return Record{At: at.UTC().Truncate(time.Second), Actor: Name(a), ActorName: a.Name, Action: action,
 		Subject: subject, Project: project, RequestID: a.RequestID, Address: a.Address}
-	if r.Actor == "" {
-		r.Actor = "operator"
-		if a.Name == identity.System().Name {
-			r.Actor = a.Name
-		}
+}
+
+// Name is how records name a: by account id, or "lanyard" for the server's own work, or
+// "operator". Only work that no request asked for is the server's own, so an operator whose
+// system account is called lanyard is still the operator.
+func Name(a identity.Actor) string {
+	switch {
+	case a.AccountID != "":
+		return a.AccountID
+	case a.Name == identity.System().Name && a.RequestID == "" && a.Client == "":
+		return a.Name
 	}
-	return r
+	return "operator"
 }
 
 // With returns the record with one more detail. Never pass a secret.

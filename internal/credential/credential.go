@@ -5,6 +5,8 @@ package credential
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"io"
 	"log/slog"
 	"time"
 
@@ -85,11 +87,11 @@ type Order struct {
 // State is what a kind must remember. It is sealed at rest and never logged.
 type State []byte
 
-// String implements fmt.Stringer, so that no verb shows the bytes as text.
+// String implements fmt.Stringer.
 func (State) String() string { return material.Redacted }
 
-// GoString implements fmt.GoStringer.
-func (State) GoString() string { return material.Redacted }
+// Format implements fmt.Formatter, so that no verb shows the bytes: %d would print them as numbers.
+func (State) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, material.Redacted) }
 
 // LogValue implements slog.LogValuer.
 func (State) LogValue() slog.Value { return slog.StringValue(material.Redacted) }

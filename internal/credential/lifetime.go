@@ -30,7 +30,7 @@ func (l Lifetime) Narrow(def, maximum time.Duration) Lifetime {
 // lies beyond the maximum and, as Invalid, what is not in the future.
 func (l Lifetime) Expiry(now time.Time, life time.Duration, until time.Time) (time.Time, error) {
 	now = now.UTC().Truncate(time.Second)
-	at := now.Add(l.Default)
+	at := now.Add(l.Default.Truncate(time.Second))
 	switch {
 	case life != 0 && !until.IsZero():
 		return at, fault.New(fault.Invalid, "a duration and an end date were both given").WithHint("give one of them")

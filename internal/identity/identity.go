@@ -97,7 +97,8 @@ func (a Actor) Holds(s Scope) bool { return a.Scopes == nil || slices.Contains(a
 
 // In reports whether the actor has at least role in the project. The operator has every role.
 func (a Actor) In(projectID string, role Role) bool {
-	return a.Operator || a.Roles[projectID].Rank() >= role.Rank()
+	need := role.Rank() // 0 if there is no such role: nobody has it
+	return a.Operator || need > 0 && a.Roles[projectID].Rank() >= need
 }
 
 // Filter selects accounts; empty fields select all.
