@@ -5,14 +5,17 @@ package broker
 
 import (
 	"context"
+	"hash/fnv"
+	"io"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/lanyardhq/lanyard/internal/credential"
 	"github.com/lanyardhq/lanyard/internal/objectstore"
 )
 
-// Broker runs every credential's life. All fields are required.
+// Broker runs every credential's life. All exported fields are required.
 type Broker struct {
 	Kinds   map[string]credential.Kind
 	Rules   map[string]credential.Lifetime // by kind
@@ -25,6 +28,10 @@ type Broker struct {
 	// Reveal lets owners see a secret again after creation.
 	Reveal bool
 	Limits Limits
+
+	turns    turns    // of accounts that create, of projects that create buckets
+	buckets  busy     // by id: what is being made or deleted at the object store
+	measures measures // of projects
 }
 
 // Gateways is what knows how far the change feed has been applied.
@@ -38,4 +45,65 @@ type Gateways interface {
 type Limits struct {
 	KeysPerAccount int // live keys of one account in one project
 	KeysPerHour    int // created by one account
+}
+
+// How long an answer waits for gateways to confirm what it tells. What took something away waits
+// longer, because people want to hear since when it is refused.
+const (
+	untilWorks   = time.Second
+	untilRefused = 5 * time.Second
+)
+
+// now is the time that decisions and rows are made with: UTC, whole seconds.
+func (b *Broker) now() time.Time { return b.Now().UTC().Truncate(time.Second) }
+
+// confirmed waits until all gateways have applied the change seq and returns when that was; zero
+// if they did not within the time, or if there was no change.
+func (b *Broker) confirmed(ctx context.Context, seq int64, within time.Duration) time.Time {
+	if seq == 0 {
+		return time.Time{}
+	}
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	if b.Gateways.Await(ctx, seq) != nil {
+		return time.Time{}
+	}
+	return b.Now().UTC()
+}
+
+// turns lets what has the same name go one after the other in this server, so that a limit counts
+// right. (Several servers may each go one beyond it.)
+type turns [64]sync.Mutex
+
+// take waits for the turn of name and returns how to give it back.
+func (t *turns) take(name string) (done func()) {
+	h := fnv.New32a()
+	_, _ = io.WriteString(h, name)
+	m := &t[h.Sum32()%uint32(len(t))]
+	m.Lock()
+	return m.Unlock
+}
+
+// busy holds the names of what is being worked on.
+type busy struct {
+	mu    sync.Mutex
+	names map[string]bool
+}
+
+// enter reports whether name was free, and then takes it until leave is called.
+func (b *busy) enter(name string) (leave func(), free bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.names[name] {
+		return nil, false
+	}
+	if b.names == nil {
+		b.names = map[string]bool{}
+	}
+	b.names[name] = true
+	return func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		delete(b.names, name)
+	}, true
 }
