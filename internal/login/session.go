@@ -88,8 +88,8 @@ func (l *Login) EndSession(ctx context.Context, by identity.Actor, id string) er
 	return l.end(ctx, by, id, "ended by its owner")
 }
 
-// PutReveal keeps data for 10 minutes, for one look by the session that by holds, and returns the
-// name to ask by.
+// PutReveal keeps data for 10 minutes, for the session that by holds, and returns the name to ask
+// by.
 func (l *Login) PutReveal(ctx context.Context, by identity.Actor, data []byte) (once string, err error) {
 	once = random()
 	t := session.Ticket{ID: revealID(by, once), Purpose: "reveal", Data: data, ExpiresAt: l.now().Add(revealLife)}
@@ -99,23 +99,34 @@ func (l *Login) PutReveal(ctx context.Context, by identity.Actor, data []byte) (
 	return once, nil
 }
 
-// TakeReveal returns what PutReveal kept, to the same session, once; then it is NotFound.
-func (l *Login) TakeReveal(ctx context.Context, by identity.Actor, once string) ([]byte, error) {
-	gone := fault.New(fault.NotFound, "this was shown already, or its 10 minutes are over").WithHint("create a new key if you did not keep the secret")
+// Reveal returns what PutReveal kept, to the same session, until EndReveal or the end of the 10
+// minutes; then it is NotFound.
+func (l *Login) Reveal(ctx context.Context, by identity.Actor, once string) ([]byte, error) {
+	t, err := l.revealed(ctx, by, once)
+	return t.Data, err
+}
+
+// EndReveal forgets what PutReveal kept.
+func (l *Login) EndReveal(ctx context.Context, by identity.Actor, once string) error {
+	t, err := l.revealed(ctx, by, once)
+	if err != nil {
+		return err
+	}
+	if _, err := l.c.Store.SaveTicket(ctx, t, true); err != nil {
+		return fmt.Errorf("forget reveal: %w", err)
+	}
+	return nil
+}
+
+func (l *Login) revealed(ctx context.Context, by identity.Actor, once string) (session.Ticket, error) {
 	t, err := l.c.Store.Ticket(ctx, "reveal", revealID(by, once), "", l.now())
 	if fault.CodeOf(err) == fault.NotFound {
-		return nil, gone
-	} else if err != nil {
-		return nil, fmt.Errorf("find reveal: %w", err)
+		return t, fault.New(fault.NotFound, "this was put away, or its 10 minutes are over").WithHint("create a new key if you did not keep the secret")
 	}
-	won, err := l.c.Store.SaveTicket(ctx, t, true)
 	if err != nil {
-		return nil, fmt.Errorf("use up reveal: %w", err)
+		return t, fmt.Errorf("find reveal: %w", err)
 	}
-	if !won {
-		return nil, gone
-	}
-	return t.Data, nil
+	return t, nil
 }
 
 // revealID names a reveal by the session too, so that the link alone shows nothing.
