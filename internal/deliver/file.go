@@ -108,6 +108,18 @@ func (s *Staged) Commit(now time.Time) (backup string, err error) {
 	return backup, syncDir(filepath.Dir(s.Path))
 }
 
+// Undo puts the old content back after Commit, because a file that belongs to this one could not
+// be replaced.
+func (s *Staged) Undo() error {
+	switch {
+	case !s.Changed():
+		return nil
+	case s.Old == nil:
+		return os.Remove(s.Path)
+	}
+	return Replace(s.Path, s.Old)
+}
+
 // Discard removes the candidate and what a client may have put beside it.
 func (s *Staged) Discard() { os.RemoveAll(filepath.Dir(s.Candidate)) }
 

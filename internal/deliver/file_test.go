@@ -62,12 +62,37 @@ func TestCommitKeepsOldContent(t *testing.T) {
 	} else if backup, err := s.Commit(at); err != nil || backup != "" {
 		t.Error("a backup was made of an unchanged file", backup, err)
 	}
-	if none := filepath.Join(filepath.Dir(path), "none"); stage(t, none, "").Changed() {
-		t.Error("an empty file would be made")
+	none := filepath.Join(filepath.Dir(path), "none")
+	if _, err := stage(t, none, "").Commit(at); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(none); err == nil {
+		t.Error("an empty file was made")
 	}
 	left, err := filepath.Glob(filepath.Join(filepath.Dir(path), ".lanyard-*"))
 	if err != nil || left != nil {
 		t.Errorf("left behind: %v (%v)", left, err)
+	}
+}
+
+func TestUndo(t *testing.T) {
+	dir := t.TempDir()
+	old, fresh := filepath.Join(dir, "old"), filepath.Join(dir, "fresh")
+	if err := os.WriteFile(old, []byte("a"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{old, fresh} {
+		s := stage(t, path, "b")
+		if _, err := s.Commit(at); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Undo(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want(t, old, "a")
+	if _, err := os.Stat(fresh); err == nil {
+		t.Error("a file that was not there is still there")
 	}
 }
 
