@@ -1,0 +1,106 @@
+package config
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/goccy/go-yaml/token"
+)
+
+// A Mistake is one thing that the operator must put right.
+type Mistake struct {
+	File         string
+	Line, Column int    // from 1; 0 if the whole file is meant
+	Key          string // s3.url, projects[0].name; may be empty
+	Text         string // what is wrong, and what would be right
+}
+
+// String renders it as compilers do, so that editors jump to it.
+func (m Mistake) String() string {
+	s := m.File
+	if m.Line > 0 {
+		s = fmt.Sprintf("%s:%d:%d", m.File, m.Line, m.Column)
+	}
+	if m.Key != "" {
+		s += ": " + m.Key
+	}
+	return s + ": " + m.Text
+}
+
+const maxFile = 1 << 20 // bytes
+
+// Check reads the file at path over the defaults for dataDir and returns the configuration with
+// every mistake in it, in the file's order. It starts nothing and changes nothing; it opens the
+// files that the configuration names. Names in the file are relative to its directory.
+func Check(path, dataDir string) (Config, []Mistake) {
+	file, err := os.Open(path)
+	if err != nil {
+		return Config{}, []Mistake{{File: path, Text: err.Error()}}
+	}
+	defer file.Close()
+	text, err := io.ReadAll(io.LimitReader(file, maxFile+1))
+	switch {
+	case err != nil:
+		return Config{}, []Mistake{{File: path, Text: err.Error()}}
+	case len(text) > maxFile:
+		return Config{}, []Mistake{{File: path, Text: "the file is larger than 1 MiB"}}
+	}
+	return parse(path, text, dataDir)
+}
+
+func parse(path string, text []byte, dataDir string) (Config, []Mistake) {
+	c := Default(dataDir)
+	// What lies in the data directory is placed anew: the file may move the directory.
+	c.AdminSocket, c.MasterKeyFile, c.Upstream.Directory = "", "", ""
+	d := &decoder{file: path, at: map[string]*token.Position{}, broken: map[string]bool{}}
+	d.decode(text, &c)
+	c.resolve(filepath.Dir(path))
+	c.place()
+	d.judge(c)
+	slices.SortStableFunc(d.mistakes, func(a, b Mistake) int {
+		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+	})
+	return c, d.mistakes
+}
+
+// resolve makes file names absolute, seen from dir.
+func (c *Config) resolve(dir string) {
+	names := []*string{&c.DataDir, &c.AdminSocket, (*string)(&c.MasterKeyFile), &c.Upstream.Directory,
+		&c.Portal.TLS.Cert, (*string)(&c.Portal.TLS.Key), &c.S3.TLS.Cert, (*string)(&c.S3.TLS.Key),
+		(*string)(&c.Database.URLFile), (*string)(&c.Upstream.AccessKeyFile), (*string)(&c.Upstream.SecretKeyFile)}
+	for i := range c.SignIn.Providers {
+		names = append(names, (*string)(&c.SignIn.Providers[i].ClientSecretFile))
+	}
+	for i := range c.Clients {
+		names = append(names, (*string)(&c.Clients[i].SecretFile))
+	}
+	for _, n := range names {
+		if *n != "" && !filepath.IsAbs(*n) {
+			*n = filepath.Join(dir, *n)
+		}
+	}
+}
+
+// wrong notes a mistake at key, or at the nearest key above it that the file has. What could not be
+// decoded is not judged: its value is not what the operator wrote.
+func (d *decoder) wrong(key, format string, args ...any) {
+	m := Mistake{File: d.file, Key: key, Text: fmt.Sprintf(format, args...)}
+	for k := key; k != ""; k = above(k) {
+		if d.broken[k] {
+			return
+		}
+		if p := d.at[k]; p != nil && m.Line == 0 {
+			m.Line, m.Column = p.Line, p.Column
+		}
+	}
+	d.mistakes = append(d.mistakes, m)
+}
+
+func above(key string) string {
+	return key[:max(0, strings.LastIndexAny(key, ".["))]
+}

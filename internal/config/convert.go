@@ -1,0 +1,93 @@
+package config
+
+import (
+	"cmp"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/lanyardhq/lanyard/internal/broker"
+	"github.com/lanyardhq/lanyard/internal/credential"
+	"github.com/lanyardhq/lanyard/internal/identity"
+	"github.com/lanyardhq/lanyard/internal/login"
+	"github.com/lanyardhq/lanyard/internal/project"
+	"github.com/lanyardhq/lanyard/material"
+)
+
+// The methods below say in other packages' words what the operator decided.
+
+// Providers are the identity providers with their secrets, read now.
+func (c Config) Providers() ([]login.Provider, error) {
+	var ps []login.Provider
+	for _, p := range c.SignIn.Providers {
+		if p.ClientSecretFile != "" {
+			secret, err := p.ClientSecretFile.Read()
+			if err != nil {
+				return nil, fmt.Errorf("provider %s: %w", p.ID, err)
+			}
+			p.ClientSecret = secret
+		}
+		ps = append(ps, p.Provider)
+	}
+	return ps, nil
+}
+
+// BrokerProjects are the projects that this file decides about.
+func (c Config) BrokerProjects() []broker.ProjectConfig {
+	var ps []broker.ProjectConfig
+	for _, p := range c.Projects {
+		one := broker.ProjectConfig{Project: project.Project{Name: p.Name, Title: p.Title, Description: p.Description,
+			QuotaBytes: int64(p.Quota), QuotaBuckets: p.QuotaBuckets, DefaultLife: time.Duration(p.DefaultLife),
+			MaxLife: time.Duration(p.MaxLife), EndsAt: p.EndsAt.Time}}
+		for _, m := range p.Members {
+			one.Members = append(one.Members, broker.ConfigMember{Issuer: cmp.Or(m.Issuer, localIssuer), Subject: m.Subject,
+				Role: identity.Role(m.Role)})
+		}
+		ps = append(ps, one)
+	}
+	return ps
+}
+
+// localIssuer is that of the embedded identity provider.
+const localIssuer = "local"
+
+// Rules are the lifetimes by kind of credential.
+func (c Config) Rules() map[string]credential.Lifetime {
+	l := c.Lifetimes.S3Key
+	return map[string]credential.Lifetime{"s3key": {Default: time.Duration(l.Default), Max: time.Duration(l.Max)}}
+}
+
+// BrokerLimits bound what one account may hold.
+func (c Config) BrokerLimits() broker.Limits {
+	return broker.Limits{KeysPerAccount: c.Limits.KeysPerAccount, KeysPerHour: c.Limits.KeysPerHour}
+}
+
+// Has reports whether this process plays the role.
+func (c Config) Has(r Role) bool { return slices.Contains(c.Roles, r) }
+
+// Hosts are the host names of the gateway, that of its URL first.
+func (s S3) Hosts() []string {
+	hosts := append([]string{}, s.MoreHosts...)
+	if u, err := url.Parse(s.URL); err == nil {
+		hosts = append([]string{strings.ToLower(u.Hostname())}, hosts...)
+	}
+	return hosts
+}
+
+// Keys are the key pair for the object store, read now. Without an endpoint there is none.
+func (u Upstream) Keys() (material.S3Keys, error) {
+	if u.Endpoint == "" {
+		return material.S3Keys{}, nil
+	}
+	id, err := u.AccessKeyFile.Read()
+	if err != nil {
+		return material.S3Keys{}, fmt.Errorf("upstream.access_key_file: %w", err)
+	}
+	secret, err := u.SecretKeyFile.Read()
+	if err != nil {
+		return material.S3Keys{}, fmt.Errorf("upstream.secret_key_file: %w", err)
+	}
+	return material.S3Keys{AccessKeyID: id.Reveal(), SecretAccessKey: secret}, nil
+}

@@ -1,0 +1,64 @@
+package config
+
+import (
+	"path/filepath"
+	"time"
+
+	"github.com/lanyardhq/lanyard/internal/login"
+)
+
+// Default is the configuration of one machine for its own people: everything on loopback, all
+// state under dataDir, the embedded object store, and nobody who can sign in yet.
+func Default(dataDir string) Config {
+	c := Config{
+		Title:     "Lanyard",
+		DataDir:   dataDir,
+		Roles:     []Role{PortalRole, APIRole, IssuerRole, GatewayRole, WorkerRole},
+		Portal:    Portal{Listen: "localhost:8080", URL: "http://localhost:8080"},
+		S3:        S3{Listen: "127.0.0.1:9000", URL: "http://127.0.0.1:9000", Region: "lanyard"},
+		Metrics:   Metrics{Listen: "127.0.0.1:9100"},
+		Database:  Database{Driver: "sqlite"},
+		Upstream:  Upstream{Region: "us-east-1"},
+		Lifetimes: Lifetimes{S3Key: Lifetime{Default: Duration(168 * time.Hour), Max: Duration(168 * time.Hour)}},
+		Reveal:    "once",
+		Limits:    Limits{KeysPerAccount: 100, KeysPerHour: 30, APIPerMinute: 600},
+		Log:       Log{Level: "info", Format: "text"},
+	}
+	c.place()
+	return c
+}
+
+// DataDir is where state is kept unless the operator says otherwise: /var/lib/lanyard for root
+// (uid 0), else lanyard-server in the user's XDG state directory.
+func DataDir(uid int, getenv func(string) string) string {
+	if uid == 0 {
+		return "/var/lib/lanyard"
+	}
+	state := getenv("XDG_STATE_HOME")
+	if !filepath.IsAbs(state) { // as the XDG base directory specification says
+		state = filepath.Join(getenv("HOME"), ".local", "state")
+	}
+	return filepath.Join(state, "lanyard-server")
+}
+
+// Demo is the default with two projects and three people to try things with. The people have no
+// passwords: whoever starts the demo sets them.
+func Demo(dataDir string) Config {
+	c := Default(dataDir)
+	c.Title = "Lanyard demo"
+	c.S3.SigV2 = true
+	c.SignIn.Local = login.Local{Title: "Demo accounts", Users: []login.LocalUser{
+		{Name: "anna", FullName: "Anna Virtanen", Email: "anna@example.org"},
+		{Name: "ben", FullName: "Ben Okafor", Email: "ben@example.org"},
+		{Name: "chiara", FullName: "Chiara Rossi", Email: "chiara@example.org"},
+	}}
+	c.Projects = []Project{
+		{Name: "462000008", Title: "Climate downscaling", Description: "Regional climate projections at 1 km.",
+			Quota: 150 * 1000 * 1000 * 1000, Members: []Member{
+				{Subject: "anna", Role: "manager"}, {Subject: "ben", Role: "user"}, {Subject: "chiara", Role: "user"}}},
+		{Name: "465000123", Title: "Sea ice", Description: "Sea ice thickness from radar altimetry.",
+			Quota: 1000 * 1000 * 1000, Members: []Member{
+				{Subject: "anna", Role: "manager"}, {Subject: "chiara", Role: "user"}}},
+	}
+	return c
+}
