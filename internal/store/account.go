@@ -1,0 +1,139 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/lanyardhq/lanyard/internal/audit"
+	"github.com/lanyardhq/lanyard/internal/identity"
+	"github.com/lanyardhq/lanyard/internal/store/database"
+)
+
+const accountColumns = `a.id, a.kind, a.issuer, a.subject, a.name, a.email, a.project_id, a.frozen_at, a.freeze_reason, a.created_at, a.last_seen_at`
+
+func accountFields(a *identity.Account) []any {
+	return []any{&a.ID, &a.Kind, &a.Issuer, &a.Subject, &a.Name, &a.Email, &a.Project, &a.FrozenAt, &a.FreezeReason, &a.CreatedAt, &a.LastSeenAt}
+}
+
+func scanAccount(r database.Row) (a identity.Account, err error) {
+	return a, r.Scan(accountFields(&a)...)
+}
+
+func (t *tx) insertAccount(ctx context.Context, a identity.Account) error {
+	_, err := t.Exec(ctx, `INSERT INTO account (id, kind, issuer, subject, name, email, project_id, frozen_at, freeze_reason, created_at, last_seen_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
+		a.ID, string(a.Kind), a.Issuer, a.Subject, a.Name, a.Email, a.Project, a.FrozenAt, a.FreezeReason, a.CreatedAt, a.LastSeenAt)
+	if err != nil {
+		return fmt.Errorf("insert account %s: %w", a.ID, err)
+	}
+	return nil
+}
+
+// saveAccount writes what can change of an account.
+func (t *tx) saveAccount(ctx context.Context, a identity.Account) error {
+	return t.Must(ctx, "account", `UPDATE account SET name = $2, email = $3, frozen_at = $4, freeze_reason = $5 WHERE id = $1`,
+		a.ID, a.Name, a.Email, a.FrozenAt, a.FreezeReason)
+}
+
+// InsertAccount adds a.
+func (s *Store) InsertAccount(ctx context.Context, a identity.Account, change audit.Change) error {
+	return s.write(ctx, func(ctx context.Context, t *tx) error {
+		if err := t.insertAccount(ctx, a); err != nil {
+			return err
+		}
+		return t.keep(ctx, change)
+	})
+}
+
+// SaveAccount writes name, e-mail and whether the account is frozen.
+func (s *Store) SaveAccount(ctx context.Context, a identity.Account, change audit.Change) error {
+	return s.revoke(ctx, func(ctx context.Context, t *tx) error {
+		if err := t.saveAccount(ctx, a); err != nil {
+			return err
+		}
+		return t.keep(ctx, change)
+	})
+}
+
+// SignIn finds the account of (a.Issuer, a.Subject), brings name, e-mail and the time last seen up
+// to date, and returns it. Only if there is none, it adds a and writes record.
+func (s *Store) SignIn(ctx context.Context, a identity.Account, record audit.Record) (found identity.Account, err error) {
+	err = s.write(ctx, func(ctx context.Context, t *tx) error {
+		as, err := database.List(ctx, t, scanAccount, `UPDATE account AS a SET name = $3, email = $4, last_seen_at = $5
+			WHERE issuer = $1 AND subject = $2 RETURNING `+accountColumns, a.Issuer, a.Subject, a.Name, a.Email, a.LastSeenAt)
+		if err != nil {
+			return fmt.Errorf("update account of %s: %w", a.Issuer, err)
+		}
+		if len(as) == 1 {
+			found = as[0]
+			return nil
+		}
+		found = a
+		if err := t.insertAccount(ctx, a); err != nil {
+			return err
+		}
+		return t.record(ctx, record)
+	})
+	return found, err
+}
+
+// Account finds by id.
+func (s *Store) Account(ctx context.Context, id string) (identity.Account, error) {
+	return database.One(ctx, s.db, "account", scanAccount, `SELECT `+accountColumns+` FROM account a WHERE a.id = $1`, id)
+}
+
+// ListAccounts returns what f selects, oldest first.
+func (s *Store) ListAccounts(ctx context.Context, f identity.Filter) ([]identity.Account, error) {
+	var c database.Conditions
+	c.Equal("a.kind", string(f.Kind))
+	c.Equal("a.issuer", f.Issuer)
+	c.Equal("a.subject", f.Subject)
+	c.Equal("a.project_id", f.ProjectID)
+	if f.Search != "" {
+		part := "%" + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(strings.ToLower(f.Search)) + "%"
+		c.Add(`(lower(a.name) LIKE ? ESCAPE '\' OR lower(a.email) LIKE ? ESCAPE '\' OR lower(a.subject) LIKE ? ESCAPE '\' OR lower(a.id) LIKE ? ESCAPE '\')`,
+			part, part, part, part)
+	}
+	as, err := database.List(ctx, s.db, scanAccount, `SELECT `+accountColumns+` FROM account a`+c.String()+` ORDER BY a.created_at, a.id`+database.Limit(f.Limit), c.Args...)
+	if err != nil {
+		return nil, fmt.Errorf("list accounts: %w", err)
+	}
+	return as, nil
+}
+
+// EndSessions signs accounts out everywhere, those of one account or of one issuer, and returns
+// how many sessions ended.
+func (s *Store) EndSessions(ctx context.Context, accountID, issuer string, at time.Time, change audit.Change) (n int, err error) {
+	err = s.revoke(ctx, func(ctx context.Context, t *tx) error {
+		if n, err = t.endSessions(ctx, at, "account_id IN (SELECT id FROM account WHERE id = $2 OR issuer = $3)", accountID, issuer); err != nil {
+			return err
+		}
+		return t.keep(ctx, change)
+	})
+	return n, err
+}
+
+// FreezeProvider stops or readmits an issuer.
+func (s *Store) FreezeProvider(ctx context.Context, issuer string, frozen bool, change audit.Change) error {
+	change1 := `DELETE FROM frozen_provider WHERE issuer = $1`
+	if frozen {
+		change1 = `INSERT INTO frozen_provider (issuer) VALUES ($1) ON CONFLICT (issuer) DO NOTHING`
+	}
+	return s.revoke(ctx, func(ctx context.Context, t *tx) error {
+		if _, err := t.Exec(ctx, change1, issuer); err != nil {
+			return fmt.Errorf("freeze provider %s: %w", issuer, err)
+		}
+		return t.keep(ctx, change)
+	})
+}
+
+// ListFrozenProviders names the issuers that are stopped.
+func (s *Store) ListFrozenProviders(ctx context.Context) ([]string, error) {
+	issuers, err := database.List(ctx, s.db, database.Text, `SELECT issuer FROM frozen_provider ORDER BY issuer`)
+	if err != nil {
+		return nil, fmt.Errorf("list frozen providers: %w", err)
+	}
+	return issuers, nil
+}

@@ -1,0 +1,140 @@
+package store
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/lanyardhq/lanyard/internal/audit"
+	"github.com/lanyardhq/lanyard/internal/feed"
+	"github.com/lanyardhq/lanyard/internal/store/database"
+)
+
+// tx is a change under way.
+type tx struct {
+	*database.Tx
+	now int64 // Unix seconds
+	heads
+	headsRead bool
+}
+
+// heads are the newest audit record and feed entry. Nobody else can add to them before the
+// transaction ends.
+type heads struct {
+	recorded int64
+	hash     []byte
+	fed      int64
+}
+
+// write runs do in a transaction; see database.DB.
+func (s *Store) write(ctx context.Context, do func(context.Context, *tx) error) error {
+	return s.through(ctx, s.db.Write, do)
+}
+
+// revoke is write for changes that take rights away, which a full disk must not stop.
+func (s *Store) revoke(ctx context.Context, do func(context.Context, *tx) error) error {
+	return s.through(ctx, s.db.Revoke, do)
+}
+
+func (s *Store) through(ctx context.Context, write func(context.Context, func(context.Context, *database.Tx) error) error, do func(context.Context, *tx) error) error {
+	var fed int64
+	err := write(ctx, func(ctx context.Context, inner *database.Tx) error {
+		t := &tx{Tx: inner, now: s.now().Unix()}
+		err := do(ctx, t)
+		fed = t.fed
+		return err
+	})
+	if err == nil {
+		s.signal.sound(fed)
+	}
+	return err
+}
+
+// readHeads reads the heads, once.
+func (t *tx) readHeads(ctx context.Context) (err error) {
+	if t.headsRead {
+		return nil
+	}
+	t.heads, err = database.One(ctx, t, "audit record", func(r database.Row) (h heads, err error) {
+		return h, r.Scan(&h.recorded, &h.hash, &h.fed)
+	}, `SELECT coalesce((SELECT max(seq) FROM audit), 0), (SELECT hash FROM audit ORDER BY seq DESC LIMIT 1),
+		coalesce((SELECT max(seq) FROM feed), 0)`)
+	t.headsRead = err == nil
+	return err
+}
+
+// record appends to the audit chain.
+func (t *tx) record(ctx context.Context, r audit.Record) error {
+	if err := t.readHeads(ctx); err != nil {
+		return err
+	}
+	r, detail, err := storable(r, t.recorded+1)
+	if err != nil {
+		return err
+	}
+	r.Hash = audit.Chain(t.hash, r)
+	_, err = t.Exec(ctx, `INSERT INTO audit (seq, at, actor, actor_name, action, subject, project, detail, request_id, address, hash)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
+		r.Seq, r.At, r.Actor, r.ActorName, r.Action, r.Subject, r.Project, detail, r.RequestID, r.Address, r.Hash)
+	if err != nil {
+		return fmt.Errorf("record %s: %w", r.Action, err)
+	}
+	t.recorded, t.hash = r.Seq, r.Hash
+	return nil
+}
+
+// keep records the change and the promise that goes with it.
+func (t *tx) keep(ctx context.Context, c audit.Change) error {
+	if c.Once.Key != "" {
+		n, err := t.Exec(ctx, `INSERT INTO idempotency (actor, key, fingerprint, subject, at)
+			VALUES ($1, $2, $3, $4, $5) ON CONFLICT (actor, key) DO NOTHING`,
+			c.Record.Actor, c.Once.Key, c.Once.Fingerprint, c.Record.Subject, t.now)
+		if err != nil {
+			return fmt.Errorf("note idempotency key: %w", err)
+		}
+		if n == 0 {
+			return database.Beaten(nil)
+		}
+	}
+	return t.record(ctx, c.Record)
+}
+
+// publish adds an entry to the feed.
+func (t *tx) publish(ctx context.Context, topic feed.Topic, id string) error {
+	if err := t.readHeads(ctx); err != nil {
+		return err
+	}
+	_, err := t.Exec(ctx, `INSERT INTO feed (seq, topic, subject, at) VALUES ($1, $2, $3, $4)`, t.fed+1, string(topic), id, t.now)
+	if err != nil {
+		return fmt.Errorf("publish %s %s: %w", topic, id, err)
+	}
+	t.fed++
+	return nil
+}
+
+// An edit is a change of one thing that gateways know.
+type edit struct {
+	topic  feed.Topic
+	id     string
+	change audit.Change
+}
+
+// publishing runs do, keeps the change and publishes the thing. It returns the entry's number.
+func (s *Store) publishing(ctx context.Context, e edit, do func(context.Context, *tx) error) (seq int64, err error) {
+	err = s.write(ctx, func(ctx context.Context, t *tx) error {
+		if err := do(ctx, t); err != nil {
+			return err
+		}
+		err := t.finish(ctx, e)
+		seq = t.fed
+		return err
+	})
+	return seq, err
+}
+
+// finish keeps the change and publishes the thing.
+func (t *tx) finish(ctx context.Context, e edit) error {
+	if err := t.keep(ctx, e.change); err != nil {
+		return err
+	}
+	return t.publish(ctx, e.topic, e.id)
+}

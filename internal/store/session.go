@@ -1,0 +1,186 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/lanyardhq/lanyard/internal/audit"
+	"github.com/lanyardhq/lanyard/internal/identity"
+	"github.com/lanyardhq/lanyard/internal/project"
+	"github.com/lanyardhq/lanyard/internal/session"
+	"github.com/lanyardhq/lanyard/internal/store/database"
+)
+
+const sessionColumns = `s.id, s.kind, s.account_id, s.client_id, s.host, s.scopes, s.created_at, s.expires_at, s.last_seen_at,
+	s.authenticated_at, s.ended_at, s.generation`
+
+// scanSession reads sessionColumns and what follows them.
+func scanSession(r database.Row, more ...any) (s session.Session, err error) {
+	var scopes string
+	err = r.Scan(append([]any{&s.ID, &s.Kind, &s.AccountID, &s.ClientID, &s.Host, &scopes, &s.CreatedAt, &s.ExpiresAt, &s.LastSeenAt,
+		&s.AuthenticatedAt, &s.EndedAt, &s.Generation}, more...)...)
+	if err != nil {
+		return s, err
+	}
+	if err := json.Unmarshal([]byte(scopes), &s.Scopes); err != nil {
+		return s, fmt.Errorf("read scopes of session %s: %w", s.ID, err)
+	}
+	return s, nil
+}
+
+func (t *tx) insertSession(ctx context.Context, s session.Session, tokens ...session.Token) error {
+	scopes, err := json.Marshal(s.Scopes)
+	if err != nil {
+		return fmt.Errorf("encode scopes: %w", err)
+	}
+	_, err = t.Exec(ctx, `INSERT INTO session (id, kind, account_id, client_id, host, scopes, created_at, expires_at, last_seen_at,
+		authenticated_at, ended_at, generation) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
+		s.ID, string(s.Kind), s.AccountID, s.ClientID, s.Host, string(scopes), s.CreatedAt, s.ExpiresAt, s.LastSeenAt,
+		s.AuthenticatedAt, s.EndedAt, s.Generation)
+	if err != nil {
+		return fmt.Errorf("insert session %s: %w", s.ID, err)
+	}
+	return t.insertTokens(ctx, tokens)
+}
+
+func (t *tx) insertTokens(ctx context.Context, tokens []session.Token) error {
+	for _, k := range tokens {
+		if _, err := t.Exec(ctx, `INSERT INTO token (hash, session_id, used_for, expires_at) VALUES ($1, $2, $3, $4)`,
+			k.Hash, k.SessionID, string(k.Use), k.ExpiresAt); err != nil {
+			return fmt.Errorf("insert token of session %s: %w", k.SessionID, err)
+		}
+	}
+	return nil
+}
+
+// endSessions ends the sessions in force that which selects, and forgets their tokens. which is a
+// condition that may use $2 and more for args.
+func (t *tx) endSessions(ctx context.Context, at time.Time, which string, args ...any) (int, error) {
+	ids, err := database.List(ctx, t, database.Text, `UPDATE session SET ended_at = $1, generation = generation + 1
+		WHERE ended_at = 0 AND `+which+` RETURNING id`, append([]any{at}, args...)...)
+	if err != nil {
+		return 0, fmt.Errorf("end sessions: %w", err)
+	}
+	for _, id := range ids {
+		if _, err := t.Exec(ctx, `DELETE FROM token WHERE session_id = $1`, id); err != nil {
+			return 0, fmt.Errorf("forget tokens of session %s: %w", id, err)
+		}
+	}
+	return len(ids), nil
+}
+
+// InsertSession adds a session with its first tokens. If spent is not nil, it also removes that
+// ticket under its Generation; if somebody else was first, nothing is written and the answer is
+// false.
+func (s *Store) InsertSession(ctx context.Context, n session.Session, tokens []session.Token, spent *session.Ticket, record audit.Record) (bool, error) {
+	done := true
+	err := s.write(ctx, func(ctx context.Context, t *tx) (err error) {
+		if spent != nil {
+			if done, err = s.saveTicket(ctx, t, *spent, true); err != nil || !done {
+				return err
+			}
+		}
+		if err := t.insertSession(ctx, n, tokens...); err != nil {
+			return err
+		}
+		return t.record(ctx, record)
+	})
+	return done && err == nil, err
+}
+
+// Session finds the session and the account that a token's hash proves, whatever the state of all
+// three.
+func (s *Store) Session(ctx context.Context, hash string) (session.Session, session.Token, identity.Account, error) {
+	k := session.Token{Hash: hash}
+	var a identity.Account
+	n, err := database.One(ctx, s.db, "session", func(r database.Row) (session.Session, error) {
+		return scanSession(r, append(accountFields(&a), &k.Use, &k.ExpiresAt)...)
+	}, `SELECT `+sessionColumns+`, `+accountColumns+`, k.used_for, k.expires_at
+		FROM token k JOIN session s ON s.id = k.session_id JOIN account a ON a.id = s.account_id WHERE k.hash = $1`, hash)
+	k.SessionID = n.ID
+	return n, k, a, err
+}
+
+// Rotate turns the refresh token old into a spent one, adds tokens and writes LastSeenAt. If old is
+// not (or no longer) a refresh token of a session in force, nothing is written and the answer is
+// false.
+func (s *Store) Rotate(ctx context.Context, old string, n session.Session, tokens []session.Token) (done bool, err error) {
+	err = s.write(ctx, func(ctx context.Context, t *tx) error {
+		rows, err := t.Exec(ctx, `UPDATE token SET used_for = $3 WHERE hash = $1 AND used_for = $4 AND session_id = $2
+			AND EXISTS (SELECT 1 FROM session WHERE id = $2 AND ended_at = 0)`,
+			old, n.ID, string(session.SpentToken), string(session.RefreshToken))
+		if done = rows == 1; err != nil || !done {
+			return err
+		}
+		if err := t.insertTokens(ctx, tokens); err != nil {
+			return err
+		}
+		return t.Must(ctx, "session", `UPDATE session SET last_seen_at = $2, generation = generation + 1 WHERE id = $1`, n.ID, n.LastSeenAt)
+	})
+	return done && err == nil, err
+}
+
+// TouchSession moves LastSeenAt forward, never back.
+func (s *Store) TouchSession(ctx context.Context, id string, at time.Time) error {
+	return s.write(ctx, func(ctx context.Context, t *tx) error {
+		_, err := t.Exec(ctx, `UPDATE session SET last_seen_at = $2 WHERE id = $1 AND last_seen_at < $2`, id, at)
+		return err
+	})
+}
+
+// EndSession ends a session at the record's time and forgets its tokens. One that is absent or has
+// ended is a NotFound fault.
+func (s *Store) EndSession(ctx context.Context, id string, record audit.Record) error {
+	return s.revoke(ctx, func(ctx context.Context, t *tx) error {
+		n, err := t.endSessions(ctx, record.At, "id = $2", id)
+		if err == nil && n == 0 {
+			err = database.Absent("session")
+		}
+		if err != nil {
+			return err
+		}
+		return t.record(ctx, record)
+	})
+}
+
+// ListSessions returns an account's sessions that have not ended, newest first.
+func (s *Store) ListSessions(ctx context.Context, accountID string) ([]session.Session, error) {
+	ss, err := database.List(ctx, s.db, func(r database.Row) (session.Session, error) { return scanSession(r) },
+		`SELECT `+sessionColumns+` FROM session s WHERE s.account_id = $1 AND s.ended_at = 0 ORDER BY s.created_at DESC, s.id DESC`, accountID)
+	if err != nil {
+		return nil, fmt.Errorf("list sessions: %w", err)
+	}
+	return ss, nil
+}
+
+// InsertRobot adds a robot's account, its membership, its session and the token of that.
+func (s *Store) InsertRobot(ctx context.Context, a identity.Account, m project.Member, n session.Session, k session.Token, record audit.Record) error {
+	return s.write(ctx, func(ctx context.Context, t *tx) error {
+		if err := t.insertAccount(ctx, a); err != nil {
+			return err
+		}
+		if err := t.saveMember(ctx, m); err != nil {
+			return err
+		}
+		if err := t.insertSession(ctx, n, k); err != nil {
+			return err
+		}
+		return t.record(ctx, record)
+	})
+}
+
+// EndRobot writes the account, which is frozen by then, and ends its sessions and forgets their
+// tokens.
+func (s *Store) EndRobot(ctx context.Context, a identity.Account, record audit.Record) error {
+	return s.revoke(ctx, func(ctx context.Context, t *tx) error {
+		if err := t.saveAccount(ctx, a); err != nil {
+			return err
+		}
+		if _, err := t.endSessions(ctx, record.At, "account_id = $2", a.ID); err != nil {
+			return err
+		}
+		return t.record(ctx, record)
+	})
+}
