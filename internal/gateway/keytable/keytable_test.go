@@ -27,6 +27,8 @@ type source struct {
 	changed chan struct{}
 	silent  bool // do not call when something changes, as for other servers' changes
 	err     error
+
+	forgotten int64 // entries up to this one are gone
 }
 
 func (s *source) Snapshot(context.Context) (feed.Snapshot, error) {
@@ -39,6 +41,9 @@ func (s *source) Changes(_ context.Context, after int64, limit int) ([]feed.Entr
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var out []feed.Entry
+	if after < s.forgotten {
+		return nil, feed.ErrTooOld
+	}
 	for _, e := range s.entries {
 		if e.Seq > after && len(out) < limit {
 			out = append(out, e)
@@ -171,6 +176,26 @@ func TestChangesOfOtherServersComeWithoutACall(t *testing.T) {
 		}
 		if late := time.Since(began); late > 500*time.Millisecond {
 			t.Errorf("applied after %v", late)
+		}
+	})
+}
+
+func TestAfterTooLongASilenceTheTableBeginsAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &source{start: feed.Snapshot{Seq: 1, Credentials: []feed.Held{held(1, credential.Active)}}}
+		table := start(t, s)
+		synctest.Wait()
+		s.mu.Lock()
+		s.start = feed.Snapshot{Seq: 90, Credentials: []feed.Held{held(2, credential.Active)}}
+		s.forgotten = 80
+		s.mu.Unlock()
+		if err := table.Await(t.Context(), 90); err != nil {
+			t.Fatal(err)
+		}
+		gone, _ := table.Key("LYD00000000000000001")
+		here, _ := table.Key("LYD00000000000000002")
+		if gone != nil || here == nil {
+			t.Errorf("the table holds %v and %v", gone, here)
 		}
 	})
 }

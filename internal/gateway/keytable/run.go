@@ -2,6 +2,7 @@ package keytable
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/lanyardhq/lanyard/internal/bucket"
@@ -51,8 +52,8 @@ func (t *Table) Run(ctx context.Context) error {
 	}
 }
 
-// step reads the snapshot if there was none yet, else the next changes, and reports whether there
-// may be more.
+// step reads the snapshot if there was none yet, or if it was too long ago, else the next changes,
+// and reports whether there may be more.
 func (t *Table) step(ctx context.Context) (more bool, err error) {
 	// An answer that hangs must not pass for contact.
 	ctx, cancel := context.WithTimeout(ctx, 20*beat)
@@ -62,20 +63,28 @@ func (t *Table) step(ctx context.Context) (more bool, err error) {
 	first, after := t.fed.IsZero(), t.applied
 	t.mu.RUnlock()
 	if first {
-		snapshot, err := t.source.Snapshot(ctx)
-		if err != nil {
-			return false, err
-		}
-		t.load(snapshot, asked)
-		return true, nil
+		return t.begin(ctx, asked)
 	}
 	entries, err := t.source.Changes(ctx, after, batch)
+	if errors.Is(err, feed.ErrTooOld) {
+		return t.begin(ctx, asked)
+	}
 	if err != nil {
 		return false, err
 	}
 	more = len(entries) == batch
 	t.apply(entries, asked, more)
 	return more, nil
+}
+
+// begin reads everything that holds.
+func (t *Table) begin(ctx context.Context, asked time.Time) (more bool, err error) {
+	snapshot, err := t.source.Snapshot(ctx)
+	if err != nil {
+		return false, err
+	}
+	t.load(snapshot, asked)
+	return true, nil
 }
 
 func (t *Table) reset() {
