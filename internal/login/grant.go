@@ -14,6 +14,7 @@ import (
 
 	"github.com/lanyardhq/lanyard/internal/fault"
 	"github.com/lanyardhq/lanyard/internal/identity"
+	"github.com/lanyardhq/lanyard/internal/login/upstream"
 	"github.com/lanyardhq/lanyard/internal/session"
 	"github.com/lanyardhq/lanyard/material"
 )
@@ -47,7 +48,9 @@ type CodeRequest struct {
 	ClientID, RedirectURI string
 	Challenge             string // PKCE, S256
 	Nonce                 string
-	Scopes                []identity.Scope
+	// Host is what the client says its machine is called; nobody has checked.
+	Host   string
+	Scopes []identity.Scope
 }
 
 // code is what a ticket remembers of an authorization code.
@@ -104,7 +107,7 @@ func (l *Login) RedeemCode(ctx context.Context, clientID string, text material.S
 		_, err := l.c.Store.SaveTicket(ctx, t, true)
 		return Grant{}, cmp.Or(wrap("use up code", err), ErrGrant)
 	}
-	s := session.Session{ClientID: clientID, Scopes: c.Scopes, AuthenticatedAt: c.AuthenticatedAt}
+	s := session.Session{ClientID: clientID, Host: upstream.Clean(c.Host, 100), Scopes: c.Scopes, AuthenticatedAt: c.AuthenticatedAt}
 	// The hash of the code stays beside the tokens, so that its reuse is noticed.
 	g, err := l.grant(ctx, s, c.AccountID, &t, session.Token{Hash: id, Use: session.CodeToken}, r)
 	g.Nonce = c.Nonce
