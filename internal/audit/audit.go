@@ -5,6 +5,7 @@ package audit
 import (
 	"crypto/sha256"
 	"encoding/json"
+	"net/netip"
 	"time"
 
 	"github.com/lanyardhq/lanyard/internal/identity"
@@ -54,6 +55,23 @@ func (r Record) With(key, value string) Record {
 	}
 	d[key] = value
 	r.Detail = d
+	return r
+}
+
+// Roughly returns the record with no more of its address than tells the network: 16 bits of IPv4,
+// 32 of IPv6. The result is for reading; it does not fit the chain.
+func (r Record) Roughly() Record {
+	a, err := netip.ParseAddr(r.Address)
+	if err != nil {
+		r.Address = ""
+		return r
+	}
+	a = a.Unmap().WithZone("")
+	bits := 32
+	if a.Is4() {
+		bits = 16
+	}
+	r.Address = netip.PrefixFrom(a, bits).Masked().String()
 	return r
 }
 

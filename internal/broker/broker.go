@@ -11,6 +11,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/lanyardhq/lanyard/internal/broker/custody"
+	"github.com/lanyardhq/lanyard/internal/broker/ledger"
 	"github.com/lanyardhq/lanyard/internal/credential"
 	"github.com/lanyardhq/lanyard/internal/objectstore"
 )
@@ -29,9 +31,8 @@ type Broker struct {
 	Reveal bool
 	Limits Limits
 
-	turns    turns    // of accounts that create, of projects that create buckets
-	buckets  busy     // by id: what is being made or deleted at the object store
-	measures measures // of projects
+	turns turns        // of accounts that create
+	work  custody.Work // at the object store
 }
 
 // Gateways is what knows how far the change feed has been applied.
@@ -56,6 +57,8 @@ const (
 
 // now is the time that decisions and rows are made with: UTC, whole seconds.
 func (b *Broker) now() time.Time { return b.Now().UTC().Truncate(time.Second) }
+
+func (b *Broker) ledger() ledger.Ledger { return ledger.Ledger{Store: b.Store, Now: b.now} }
 
 // confirmed waits until all gateways have applied the change seq and returns when that was; zero
 // if they did not within the time, or if there was no change.
@@ -82,28 +85,4 @@ func (t *turns) take(name string) (done func()) {
 	m := &t[h.Sum32()%uint32(len(t))]
 	m.Lock()
 	return m.Unlock
-}
-
-// busy holds the names of what is being worked on.
-type busy struct {
-	mu    sync.Mutex
-	names map[string]bool
-}
-
-// enter reports whether name was free, and then takes it until leave is called.
-func (b *busy) enter(name string) (leave func(), free bool) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.names[name] {
-		return nil, false
-	}
-	if b.names == nil {
-		b.names = map[string]bool{}
-	}
-	b.names[name] = true
-	return func() {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		delete(b.names, name)
-	}, true
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/lanyardhq/lanyard/internal/audit"
+	"github.com/lanyardhq/lanyard/internal/broker/ledger"
 	"github.com/lanyardhq/lanyard/internal/credential"
 	"github.com/lanyardhq/lanyard/internal/fault"
 	"github.com/lanyardhq/lanyard/internal/identity"
@@ -52,7 +53,9 @@ func (b *Broker) Issue(ctx context.Context, by identity.Actor, o credential.Orde
 }
 
 func (b *Broker) issue(ctx context.Context, by identity.Actor, p project.Project, o credential.Order, once audit.Once) (Issued, int64, error) {
-	defer b.turns.take(by.AccountID)()
+	if b.Limits != (Limits{}) {
+		defer b.turns.take(by.AccountID)()
+	}
 	if got, err := b.issuedBefore(ctx, by, once); err != nil || got.Replayed {
 		return got, 0, err
 	}
@@ -63,7 +66,7 @@ func (b *Broker) issue(ctx context.Context, by identity.Actor, p project.Project
 	if err := credential.CheckName(o.Name); err != nil {
 		return Issued{}, 0, err
 	}
-	if err := b.inForce(p); err != nil {
+	if err := p.RefuseWork(b.now()); err != nil {
 		return Issued{}, 0, err
 	}
 	expires, err := b.expiry(p, o.Kind, o.Life, o.Until)
@@ -85,7 +88,7 @@ func (b *Broker) issue(ctx context.Context, by identity.Actor, p project.Project
 	if err != nil {
 		return Issued{}, 0, err
 	}
-	record := recordOf(by, now, "create", c).With("rights", string(c.Spec))
+	record := ledger.Record(by, now, "create", c).With("rights", string(c.Spec))
 	seq, err := b.Store.InsertCredential(ctx, c, made.State, audit.Change{Record: record, Once: once})
 	return Issued{Credential: c, Material: m}, seq, err
 }
@@ -93,7 +96,7 @@ func (b *Broker) issue(ctx context.Context, by identity.Actor, p project.Project
 // issuedBefore returns what by was issued earlier under the same promise, marked as Replayed, or
 // nothing.
 func (b *Broker) issuedBefore(ctx context.Context, by identity.Actor, once audit.Once) (Issued, error) {
-	id, err := b.doneBefore(ctx, by, once)
+	id, err := b.ledger().Done(ctx, by, once)
 	if err != nil || id == "" {
 		return Issued{}, err
 	}
@@ -105,21 +108,13 @@ func (b *Broker) issuedBefore(ctx context.Context, by identity.Actor, once audit
 	return Issued{Credential: c, Material: m, Replayed: true}, err
 }
 
-// doneBefore returns the id of what by did earlier under the promise once, or "".
-func (b *Broker) doneBefore(ctx context.Context, by identity.Actor, once audit.Once) (string, error) {
-	if once.Key == "" {
-		return "", nil
-	}
-	return b.Store.Done(ctx, audit.Name(by), once)
-}
-
 // stillAllowed ends a new credential if its owner or project was stopped while it was made.
 func (b *Broker) stillAllowed(ctx context.Context, c credential.Credential) error {
 	why, err := b.obstacle(ctx, c)
 	if err != nil || why == "" {
 		return err
 	}
-	_, _, err = b.amend(ctx, identity.System(), c, audit.Once{}, "end", func(c credential.Credential) (credential.Credential, error) {
+	_, _, err = b.ledger().Change(ctx, identity.System(), c, audit.Once{}, "end", func(c credential.Credential) (credential.Credential, error) {
 		return c.End(b.now(), why), nil
 	})
 	return errors.Join(refuse(c, why), err)
@@ -155,7 +150,7 @@ func (b *Broker) withinLimits(ctx context.Context, by identity.Actor, p project.
 // Again returns the secret of an own credential once more, where the operator allows it, and
 // records that it did. It takes the scope that creates keys: who sees a secret can use it.
 func (b *Broker) Again(ctx context.Context, by identity.Actor, ref string) (Issued, error) {
-	for range tries {
+	for range ledger.Tries {
 		c, state, err := b.credential(ctx, by, ref, identity.WriteKeys)
 		switch {
 		case err != nil:
@@ -171,12 +166,12 @@ func (b *Broker) Again(ctx context.Context, by identity.Actor, ref string) (Issu
 		if err != nil {
 			return Issued{}, err
 		}
-		_, err = b.save(ctx, by, audit.Once{}, "reveal", c)
+		_, err = b.ledger().Save(ctx, by, audit.Once{}, "reveal", c)
 		if !errors.Is(err, fault.ErrStale) {
 			return Issued{Credential: c, Material: m}, err
 		}
 	}
-	return Issued{}, errBeaten
+	return Issued{}, ledger.ErrBeaten
 }
 
 func (b *Broker) material(ctx context.Context, c credential.Credential, s credential.State) (material.Material, error) {

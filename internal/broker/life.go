@@ -2,13 +2,12 @@ package broker
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"time"
 
 	"github.com/lanyardhq/lanyard/internal/audit"
+	"github.com/lanyardhq/lanyard/internal/broker/ledger"
 	"github.com/lanyardhq/lanyard/internal/credential"
-	"github.com/lanyardhq/lanyard/internal/fault"
 	"github.com/lanyardhq/lanyard/internal/identity"
 )
 
@@ -20,11 +19,6 @@ type Receipt struct {
 	// was nothing to change.
 	RefusedSince time.Time
 }
-
-// tries is how often a decision is made anew because another change came first.
-const tries = 3
-
-var errBeaten = fault.New(fault.Conflict, "others change this at the same time").WithHint("look at it, and try again")
 
 // Extend moves the end of an active credential later: to now + life, to until, or as late as
 // allowed if both are zero. It never shortens: who asks for less than there is gets what there is.
@@ -40,11 +34,11 @@ func (b *Broker) Extend(ctx context.Context, by identity.Actor, ref string, life
 	if life == 0 && until.IsZero() {
 		life = b.Lifetime(p, c.Kind).Max
 	}
-	c, _, err = b.amend(ctx, by, c, once, "extend", func(c credential.Credential) (credential.Credential, error) {
+	c, _, err = b.ledger().Change(ctx, by, c, once, "extend", func(c credential.Credential) (credential.Credential, error) {
 		if !c.Usable(b.now()) {
 			return c.Extend(b.now(), c.ExpiresAt) // which tells why not
 		}
-		if err := b.inForce(p); err != nil {
+		if err := p.RefuseWork(b.now()); err != nil {
 			return c, err
 		}
 		at, err := b.expiry(p, c.Kind, life, until)
@@ -74,12 +68,12 @@ func (b *Broker) End(ctx context.Context, by identity.Actor, ref string, once au
 	})
 }
 
-func (b *Broker) stopOne(ctx context.Context, by identity.Actor, ref string, once audit.Once, verb string, decide decision) (Receipt, error) {
+func (b *Broker) stopOne(ctx context.Context, by identity.Actor, ref string, once audit.Once, verb string, decide ledger.Decision) (Receipt, error) {
 	c, _, err := b.credential(ctx, by, ref, identity.WriteKeys)
 	if err != nil {
 		return Receipt{}, err
 	}
-	c, seq, err := b.amend(ctx, by, c, once, verb, decide)
+	c, seq, err := b.ledger().Change(ctx, by, c, once, verb, decide)
 	if err != nil {
 		return Receipt{}, err
 	}
@@ -92,9 +86,9 @@ func (b *Broker) Thaw(ctx context.Context, by identity.Actor, ref string, once a
 	if err != nil {
 		return Receipt{}, err
 	}
-	c, seq, err := b.amend(ctx, by, c, once, "thaw", func(c credential.Credential) (credential.Credential, error) {
+	c, seq, err := b.ledger().Change(ctx, by, c, once, "thaw", func(c credential.Credential) (credential.Credential, error) {
 		thawed, err := c.Thaw(b.now(), lifts(by, c))
-		if err != nil || same(c, thawed) {
+		if err != nil || ledger.Same(c, thawed) {
 			return c, err
 		}
 		why, err := b.obstacle(ctx, c)
@@ -127,7 +121,7 @@ func (b *Broker) refreeze(ctx context.Context, c credential.Credential) (credent
 	if err != nil {
 		return why, err
 	}
-	_, _, err = b.amend(ctx, identity.System(), c, audit.Once{}, "freeze", func(c credential.Credential) (credential.Credential, error) {
+	_, _, err = b.ledger().Change(ctx, identity.System(), c, audit.Once{}, "freeze", func(c credential.Credential) (credential.Credential, error) {
 		if c.Status != credential.Active {
 			return c, nil
 		}
@@ -136,58 +130,9 @@ func (b *Broker) refreeze(ctx context.Context, c credential.Credential) (credent
 	return why, err
 }
 
-// A decision returns what becomes of a credential; the same if nothing does.
-type decision func(credential.Credential) (credential.Credential, error)
-
-// amend decides about one credential and writes what was decided, and decides anew on what is
-// there then if another change came first. Seq is 0 if nothing was to be changed.
-func (b *Broker) amend(ctx context.Context, by identity.Actor, c credential.Credential, once audit.Once, verb string, decide decision) (credential.Credential, int64, error) {
-	for range tries {
-		done, err := b.doneBefore(ctx, by, once)
-		if err != nil || done != "" {
-			return c, 0, err
-		}
-		next, err := decide(c)
-		if err != nil || same(c, next) {
-			return c, 0, err
-		}
-		seq, err := b.save(ctx, by, once, verb, next)
-		if !errors.Is(err, fault.ErrStale) {
-			return next, seq, err
-		}
-		if c, _, err = b.Store.Credential(ctx, c.ID); err != nil {
-			return c, 0, err
-		}
-	}
-	return c, 0, errBeaten
-}
-
-// same reports whether nothing that a decision can change differs.
-func same(a, b credential.Credential) bool {
-	return a.Status == b.Status && a.Reason == b.Reason && a.ExpiresAt.Equal(b.ExpiresAt)
-}
-
-// save writes changed credentials with a record each.
-func (b *Broker) save(ctx context.Context, by identity.Actor, once audit.Once, verb string, cs ...credential.Credential) (int64, error) {
-	now := b.now()
-	return b.Store.SaveCredentials(ctx, cs, func(c credential.Credential) audit.Change {
-		return audit.Change{Record: recordOf(by, now, verb, c), Once: once}
-	})
-}
-
-// recordOf describes what by does to c.
-func recordOf(by identity.Actor, at time.Time, verb string, c credential.Credential) audit.Record {
-	r := audit.By(by, at, c.Kind+"."+verb, c.ID, c.ProjectID).With("name", c.Name).
-		With("public_id", c.PublicID).With("state", string(c.Status)).With("expires_at", c.ExpiresAt.Format(time.RFC3339))
-	if c.Reason != "" {
-		r = r.With("reason", string(c.Reason))
-	}
-	return r
-}
-
 // RecordUses notes what gateways report of accepted credentials.
 func (b *Broker) RecordUses(ctx context.Context, uses []credential.Use) error {
-	for chunk := range slices.Chunk(uses, batch) {
+	for chunk := range slices.Chunk(uses, ledger.Batch) {
 		if err := b.Store.SaveUses(ctx, chunk); err != nil {
 			return err
 		}

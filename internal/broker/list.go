@@ -2,10 +2,11 @@ package broker
 
 import (
 	"context"
-	"net/netip"
+	"time"
 
 	"github.com/lanyardhq/lanyard/internal/audit"
 	"github.com/lanyardhq/lanyard/internal/credential"
+	"github.com/lanyardhq/lanyard/internal/fault"
 	"github.com/lanyardhq/lanyard/internal/identity"
 )
 
@@ -45,6 +46,24 @@ func (b *Broker) ListAccounts(ctx context.Context, by identity.Actor, f identity
 	return b.Store.ListAccounts(ctx, f)
 }
 
+// account finds an account by id, or by a subject that only one has.
+func (b *Broker) account(ctx context.Context, ref string) (identity.Account, error) {
+	a, err := b.Store.Account(ctx, ref)
+	if fault.CodeOf(err) != fault.NotFound {
+		return a, err
+	}
+	found, err := b.Store.ListAccounts(ctx, identity.Filter{Subject: ref, Limit: 2})
+	switch {
+	case err != nil:
+		return identity.Account{}, err
+	case ref == "" || len(found) == 0:
+		return identity.Account{}, fault.New(fault.NotFound, "there is no account %.80q", ref).WithHint("give an account's id (usr_…) or its subject; it exists once somebody has signed in")
+	case len(found) > 1:
+		return identity.Account{}, fault.New(fault.Conflict, "several accounts have the subject %.80q", ref).WithHint("give the id (usr_…) of the one that you mean")
+	}
+	return found[0], nil
+}
+
 // ListAudit returns records, newest first: the operator's choice; of a project for its members; of
 // a credential for those who may see it; else of what by did. Members of a project see where
 // others came from only roughly, unless they are managers or deputies.
@@ -75,22 +94,27 @@ func (b *Broker) ListAudit(ctx context.Context, by identity.Actor, f audit.Filte
 	records, err := b.Store.Audit(ctx, f)
 	for i, r := range records {
 		if !whole && r.Actor != by.AccountID {
-			records[i].Address = rough(r.Address)
+			records[i] = r.Roughly()
 		}
 	}
 	return records, err
 }
 
-// rough keeps of an address what tells the network: 16 bits of IPv4, 32 of IPv6.
-func rough(address string) string {
-	a, err := netip.ParseAddr(address)
+// VerifyAudit walks the hash chain of the audit trail and returns the first sequence number that
+// does not fit, or 0. It is for the operator.
+func (b *Broker) VerifyAudit(ctx context.Context, by identity.Actor) (bad int64, err error) {
+	if err := operator(by); err != nil {
+		return 0, err
+	}
+	return b.Store.VerifyAudit(ctx)
+}
+
+// LongestLife returns how far from now an extension of a credential of the kind in the project may
+// reach. It tells nothing to who has not seen such a credential already.
+func (b *Broker) LongestLife(ctx context.Context, projectID, kind string) (time.Duration, error) {
+	p, err := b.Store.Project(ctx, projectID)
 	if err != nil {
-		return ""
+		return 0, err
 	}
-	a = a.Unmap().WithZone("")
-	bits := 32
-	if a.Is4() {
-		bits = 16
-	}
-	return netip.PrefixFrom(a, bits).Masked().String()
+	return b.Lifetime(p, kind).Max, nil
 }

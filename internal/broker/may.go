@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"cmp"
 	"context"
 	"slices"
 
@@ -39,7 +40,7 @@ func (b *Broker) admit(ctx context.Context, by identity.Actor, s identity.Scope)
 	case err != nil:
 		return err
 	case a.Frozen():
-		return fault.New(fault.Denied, "your account is stopped: %s", words(a.FreezeReason)).WithHint("ask the people who run this installation")
+		return fault.New(fault.Denied, "your account is stopped: %s", cmp.Or(a.FreezeReason, "no reason was given")).WithHint("ask the people who run this installation")
 	}
 	return nil
 }
@@ -141,15 +142,13 @@ func refuse(c credential.Credential, why credential.Reason) error {
 	return fault.New(fault.Conflict, "%s %s cannot be in force: %s", c.Kind, c.PublicID, text)
 }
 
-// inForce refuses new things in projects that are stopped or have ended.
-func (b *Broker) inForce(p project.Project) error {
-	switch {
-	case !p.FrozenAt.IsZero():
-		return fault.New(fault.Conflict, "project %s is stopped: %s", p.Name, words(p.FreezeReason)).WithHint("ask the people who run this installation")
-	case !p.InForce(b.now()):
-		return fault.New(fault.Conflict, "project %s ended on %s", p.Name, p.EndsAt.Format("2 January 2006"))
+// workIn finds a project in which by may work: as a member, while it is in force.
+func (b *Broker) workIn(ctx context.Context, by identity.Actor, ref string) (project.Project, error) {
+	p, err := b.project(ctx, by, ref, identity.User, identity.WriteKeys)
+	if err != nil {
+		return p, err
 	}
-	return nil
+	return p, p.RefuseWork(b.now())
 }
 
 func atLeast(r identity.Role) string {
@@ -157,11 +156,4 @@ func atLeast(r identity.Role) string {
 		return "manager or deputy"
 	}
 	return string(r)
-}
-
-func words(reason string) string {
-	if reason == "" {
-		return "no reason was given"
-	}
-	return reason
 }

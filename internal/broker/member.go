@@ -1,10 +1,10 @@
 package broker
 
 import (
-	"cmp"
 	"context"
 
 	"github.com/lanyardhq/lanyard/internal/audit"
+	"github.com/lanyardhq/lanyard/internal/broker/roster"
 	"github.com/lanyardhq/lanyard/internal/credential"
 	"github.com/lanyardhq/lanyard/internal/fault"
 	"github.com/lanyardhq/lanyard/internal/identity"
@@ -46,8 +46,8 @@ func (b *Broker) SetMember(ctx context.Context, by identity.Actor, ref, accountR
 		return project.Member{}, err
 	}
 	m := project.Member{ProjectID: p.ID, ProjectName: p.Name, AccountID: a.ID, AccountName: a.Name, AccountKind: a.Kind,
-		Role: role, Source: admin, Since: old.Since}
-	return m, b.saveMember(ctx, by, old, m)
+		Role: role, Source: roster.Admin, Since: old.Since}
+	return m, b.roster().Set(ctx, by, old, m)
 }
 
 // member returns an account's membership, with an empty role if it is not a member.
@@ -57,20 +57,6 @@ func (b *Broker) member(ctx context.Context, p project.Project, a identity.Accou
 		return project.Member{}, err
 	}
 	return ms[0], nil
-}
-
-// saveMember writes m in place of old, if that differs.
-func (b *Broker) saveMember(ctx context.Context, by identity.Actor, old, m project.Member) error {
-	if old.Role == m.Role && old.Source == m.Source {
-		return nil
-	}
-	now := b.now()
-	if m.Since.IsZero() {
-		m.Since = now
-	}
-	record := audit.By(by, now, "member.set", m.AccountID, m.ProjectID).With("role", string(m.Role)).
-		With("before", cmp.Or(string(old.Role), "none")).With("source", m.Source)
-	return b.Store.SaveMember(ctx, m, audit.Change{Record: record})
 }
 
 // RemoveMember takes an account out of a project and freezes its keys there. Whoever decided about
@@ -105,4 +91,37 @@ func (b *Broker) leave(ctx context.Context, by identity.Actor, m project.Member)
 		record := audit.By(by, b.now(), "member.remove", m.AccountID, m.ProjectID).With("role", string(m.Role)).With("source", m.Source)
 		return 0, 0, b.Store.DeleteMember(ctx, m.ProjectID, m.AccountID, audit.Change{Record: record})
 	})
+}
+
+// Membership is what an identity provider says about one account.
+type Membership = roster.Membership
+
+// ProjectConfig is a project as the configuration file defines it; ConfigMember is a member by
+// identity, who need not have signed in yet.
+type (
+	ProjectConfig = roster.ProjectConfig
+	ConfigMember  = roster.ConfigMember
+)
+
+// Applied tells what ApplyProjects left alone.
+type Applied = roster.Applied
+
+func (b *Broker) roster() roster.Roster {
+	return roster.Roster{Store: b.Store, Now: b.Now, Log: b.Log, MaxLife: b.Rules[s3key].Max,
+		Leave: func(ctx context.Context, m project.Member) error {
+			_, err := b.leave(ctx, identity.System(), m)
+			return err
+		}}
+}
+
+// ImportMemberships makes the account's memberships of that source, an issuer, what ms says. It is
+// the server's own work, at sign-in. See roster.Import for what wins over what.
+func (b *Broker) ImportMemberships(ctx context.Context, account identity.Account, source string, ms []Membership) error {
+	return b.roster().Import(ctx, account, source, ms)
+}
+
+// ApplyProjects makes the projects of that source, and their members, what ps says, and reports
+// what it left alone. It is the server's own work, at start. See roster.Apply.
+func (b *Broker) ApplyProjects(ctx context.Context, source string, ps []ProjectConfig) (Applied, error) {
+	return b.roster().Apply(ctx, source, ps)
 }

@@ -5,10 +5,9 @@ import (
 	"time"
 
 	"github.com/lanyardhq/lanyard/internal/audit"
-	"github.com/lanyardhq/lanyard/internal/bucket"
+	"github.com/lanyardhq/lanyard/internal/broker/custody"
 	"github.com/lanyardhq/lanyard/internal/credential"
 	"github.com/lanyardhq/lanyard/internal/identity"
-	"github.com/lanyardhq/lanyard/internal/objectstore"
 	"github.com/lanyardhq/lanyard/internal/project"
 )
 
@@ -25,7 +24,7 @@ type Store interface {
 	Projects
 	Members
 	Accounts
-	Buckets
+	custody.Store // buckets
 	Records
 }
 
@@ -56,8 +55,6 @@ type Projects interface {
 	Project(ctx context.Context, ref string) (project.Project, error)
 	// ListProjects returns all, or those that accountID is a member of, by name.
 	ListProjects(ctx context.Context, accountID string) ([]project.Project, error)
-	// SetUsage replaces a project's measured use.
-	SetUsage(ctx context.Context, projectID string, u objectstore.Usage, at time.Time) error
 }
 
 // Members keeps who belongs to which project.
@@ -80,16 +77,6 @@ type Accounts interface {
 	// FreezeProvider stops or readmits an issuer; ListFrozenProviders names the stopped ones.
 	FreezeProvider(ctx context.Context, issuer string, frozen bool, change audit.Change) error
 	ListFrozenProviders(context.Context) ([]string, error)
-}
-
-// Buckets keeps the mapping of bucket names.
-type Buckets interface {
-	InsertBucket(context.Context, bucket.Bucket, audit.Change) (seq int64, err error)
-	// SaveBucket writes it, or removes it if gone.
-	SaveBucket(ctx context.Context, b bucket.Bucket, gone bool, change audit.Change) (seq int64, err error)
-	Bucket(ctx context.Context, projectID, name string) (bucket.Bucket, error)
-	// ListBuckets returns those of a project, or of all if it is empty, by name.
-	ListBuckets(ctx context.Context, projectID string) ([]bucket.Bucket, error)
 }
 
 // Records reads what was recorded.

@@ -2,11 +2,10 @@ package broker
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"time"
 
-	"github.com/lanyardhq/lanyard/internal/bucket"
+	"github.com/lanyardhq/lanyard/internal/broker/ledger"
 	"github.com/lanyardhq/lanyard/internal/credential"
 	"github.com/lanyardhq/lanyard/internal/fault"
 	"github.com/lanyardhq/lanyard/internal/identity"
@@ -24,11 +23,11 @@ const (
 // crash left half made is settled, what ended long ago is removed. All servers may run it. Each
 // task has its own loop, so that a sick object store delays nothing else.
 func (b *Broker) Run(ctx context.Context) error {
-	buckets, projects := unsettled{}, ended{}
+	projects := ended{}
 	var all sync.WaitGroup
 	for _, t := range []task{
 		{"due", time.Second, b.sweepDue},
-		{"buckets", 30 * time.Second, func(ctx context.Context) error { return b.sweepBuckets(ctx, &buckets) }},
+		{"buckets", 30 * time.Second, b.custody().Settle},
 		{"projects", 30 * time.Second, func(ctx context.Context) error { return b.sweepProjects(ctx, projects) }},
 		{"purge", 24 * time.Hour, func(ctx context.Context) error {
 			return b.Store.PurgeCredentials(ctx, b.now().Add(-remembered))
@@ -84,10 +83,10 @@ func (b *Broker) sweepDue(ctx context.Context) error {
 			return err
 		}
 		// Nothing outside needs cleaning up yet, so what expires is finished in the same step.
-		if _, _, err := b.amendAll(ctx, identity.System(), cs, "end", b.expire(ctx)); err != nil {
+		if _, _, err := b.ledger().ChangeThese(ctx, identity.System(), cs, "end", b.expire(ctx)); err != nil {
 			return err
 		}
-		_, _, err = b.amendAll(ctx, identity.System(), cs, "finish", func(c credential.Credential) (credential.Credential, error) {
+		_, _, err = b.ledger().ChangeThese(ctx, identity.System(), cs, "finish", func(c credential.Credential) (credential.Credential, error) {
 			return c.Finish(), nil
 		})
 		if err != nil || len(cs) < claimed {
@@ -98,7 +97,7 @@ func (b *Broker) sweepDue(ctx context.Context) error {
 
 // expire decides about credentials whose time is over, and names the project's end as the reason
 // where that is what cut it short.
-func (b *Broker) expire(ctx context.Context) decision {
+func (b *Broker) expire(ctx context.Context) ledger.Decision {
 	return func(c credential.Credential) (credential.Credential, error) {
 		over := c.Status == credential.Intended || c.Status == credential.Active || c.Status == credential.Frozen
 		if !over || b.now().Before(c.ExpiresAt) {
@@ -116,33 +115,6 @@ func (b *Broker) expire(ctx context.Context) decision {
 	}
 }
 
-// unsettled are the buckets that were not settled when last looked at, by id.
-type unsettled map[string]bool
-
-// sweepBuckets settles buckets that it finds unsettled for the second time: half a minute, longer
-// than making or deleting one may take.
-func (b *Broker) sweepBuckets(ctx context.Context, before *unsettled) error {
-	all, err := b.Store.ListBuckets(ctx, "")
-	if err != nil {
-		return err
-	}
-	now := unsettled{}
-	var failed error
-	for _, bk := range all {
-		if bk.State == bucket.Active {
-			continue
-		}
-		now[bk.ID] = true
-		if (*before)[bk.ID] {
-			if err := b.settleBucket(ctx, bk); err != nil {
-				failed = errors.Join(failed, err)
-			}
-		}
-	}
-	*before = now
-	return failed
-}
-
 // ended are the projects whose keys have been ended, by id, with the end that they had then.
 type ended map[string]time.Time
 
@@ -158,7 +130,7 @@ func (b *Broker) sweepProjects(ctx context.Context, done ended) error {
 			continue
 		}
 		f := credential.Filter{ProjectID: p.ID, Statuses: []credential.Status{credential.Intended, credential.Active, credential.Frozen}}
-		_, _, err := b.each(ctx, identity.System(), f, "end", func(c credential.Credential) (credential.Credential, error) {
+		_, _, err := b.ledger().ChangeAll(ctx, identity.System(), f, "end", func(c credential.Credential) (credential.Credential, error) {
 			return c.End(b.now(), credential.ProjectEnded), nil
 		})
 		if err != nil {

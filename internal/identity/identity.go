@@ -5,7 +5,12 @@ package identity
 
 import (
 	"slices"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/lanyardhq/lanyard/internal/fault"
 )
 
 // AccountKind tells people from robots.
@@ -36,6 +41,15 @@ type Account struct {
 
 // Frozen reports whether the account is stopped.
 func (a Account) Frozen() bool { return !a.FrozenAt.IsZero() }
+
+// CheckReason refuses what cannot be an operator's reason to stop somebody, with an Invalid fault.
+// The people concerned read it. It may be empty.
+func CheckReason(s string) error {
+	if utf8.RuneCountInString(s) > 200 || !utf8.ValidString(s) || strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return fault.New(fault.Invalid, "a reason is one line of at most 200 characters")
+	}
+	return nil
+}
 
 // Role is what an account is within one project.
 type Role string

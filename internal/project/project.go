@@ -3,6 +3,7 @@
 package project
 
 import (
+	"cmp"
 	"regexp"
 	"time"
 
@@ -48,6 +49,17 @@ type Member struct {
 // InForce reports whether work may go on in p at now.
 func (p Project) InForce(now time.Time) bool {
 	return p.FrozenAt.IsZero() && (p.EndsAt.IsZero() || now.Before(p.EndsAt))
+}
+
+// RefuseWork tells, as a Conflict fault, why no work goes on in p at now; nil if it does.
+func (p Project) RefuseWork(now time.Time) error {
+	switch {
+	case !p.FrozenAt.IsZero():
+		return fault.New(fault.Conflict, "project %s is stopped: %s", p.Name, cmp.Or(p.FreezeReason, "no reason was given")).WithHint("ask the people who run this installation")
+	case !p.InForce(now):
+		return fault.New(fault.Conflict, "project %s ended at %s", p.Name, p.EndsAt.Format(time.RFC3339))
+	}
+	return nil
 }
 
 var name = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,40}[a-z0-9])?$`)
