@@ -21,7 +21,9 @@ import (
 const (
 	attempts   = 4                      // of one call, the first included
 	firstPause = 250 * time.Millisecond // doubled after each attempt, with jitter
-	maxAnswer  = 16 << 20               // bytes
+	// longestPause is what a person would sit through; a server that wants more is told on.
+	longestPause = 10 * time.Second
+	maxAnswer    = 16 << 20 // bytes
 )
 
 // A call is one request, as often as it is sent.
@@ -73,9 +75,6 @@ func (c *Client) do(ctx context.Context, k call) ([]byte, error) {
 		pause, again := worthRepeating(err, n)
 		if !again {
 			return text, c.explain(caller, err)
-		}
-		if deadline, _ := ctx.Deadline(); time.Until(deadline) < pause {
-			return text, c.explain(caller, err) // it would be in vain
 		}
 		select {
 		case <-time.After(pause):
@@ -171,5 +170,5 @@ func worthRepeating(err error, n int) (time.Duration, bool) {
 	if p, ok := errors.AsType[*api.Problem](err); ok {
 		pause = max(pause, time.Duration(p.RetryAfter)*time.Second)
 	}
-	return pause, true
+	return pause, pause <= longestPause
 }

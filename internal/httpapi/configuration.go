@@ -1,0 +1,57 @@
+package httpapi
+
+import (
+	"path"
+
+	"github.com/lanyardhq/lanyard/api"
+	"github.com/lanyardhq/lanyard/internal/credential"
+	"github.com/lanyardhq/lanyard/internal/deliver"
+	"github.com/lanyardhq/lanyard/internal/fault"
+	"github.com/lanyardhq/lanyard/material"
+)
+
+func (a *API) listConfigurations(c *call) (any, error) {
+	x, err := a.Broker.Show(c.Context(), c.by, c.PathValue("credential"))
+	if err != nil {
+		return nil, err
+	}
+	access := a.access(x, missing)
+	return list(a, api.SchemaConfigurations, a.Targets, nil, func(t deliver.Target) api.Configuration {
+		place, _ := t.Snippet(access)
+		return api.Configuration{Client: t.Name(), Title: t.Title(), Path: place}
+	}), nil
+}
+
+// missing stands where the secret would, in letters that every client's file can hold.
+const missing = material.Secret("PUT-THE-SECRET-HERE-it-was-shown-when-the-key-was-made")
+
+func (a *API) configuration(c *call) (any, error) {
+	ref := c.PathValue("credential")
+	x, err := a.Broker.Show(c.Context(), c.by, ref)
+	if err != nil {
+		return nil, err
+	}
+	secret := missing
+	switch got, err := a.Broker.Again(c.Context(), c.by, ref); {
+	case err == nil && got.Material.S3 != nil:
+		secret = got.Material.S3.SecretAccessKey
+	case fault.CodeOf(err) == fault.Denied, fault.CodeOf(err) == fault.Conflict: // shown once only, or no longer in force
+	default:
+		return nil, err
+	}
+	for _, t := range a.Targets {
+		if t.Name() == c.PathValue("client") {
+			place, text := t.Snippet(a.access(x, secret))
+			return file{name: path.Base(place), kind: "text/plain; charset=utf-8", text: material.Secret(text)}, nil
+		}
+	}
+	return nil, fault.New(fault.NotFound, "there is no configuration for %.40q", c.PathValue("client")).
+		WithHint("the clients are listed one level above")
+}
+
+// access is what a target writes down for x. Its name is the one that lumio-conf gives, so that
+// people's scripts go on working.
+func (a *API) access(x credential.Credential, secret material.Secret) deliver.Access {
+	return deliver.Access{Name: "lumi-" + x.ProjectName, Project: x.ProjectName, Endpoint: a.Endpoint, Region: a.Region,
+		Keys: material.S3Keys{AccessKeyID: x.PublicID, SecretAccessKey: secret}, ExpiresAt: x.ExpiresAt}
+}

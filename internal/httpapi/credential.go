@@ -1,0 +1,160 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/lanyardhq/lanyard/api"
+	"github.com/lanyardhq/lanyard/internal/audit"
+	"github.com/lanyardhq/lanyard/internal/broker"
+	"github.com/lanyardhq/lanyard/internal/credential"
+	"github.com/lanyardhq/lanyard/internal/identity"
+)
+
+func (a *API) listCredentials(c *call) (any, error) {
+	q := c.URL.Query()
+	n, err := limit(q)
+	if err != nil {
+		return nil, err
+	}
+	f := credential.Filter{Kind: q.Get("kind"), ProjectID: q.Get("project"), OwnerID: q.Get("owner"), Before: q.Get("cursor"), Limit: n + 1}
+	if f.OwnerID == "me" {
+		f.OwnerID = c.by.AccountID
+	}
+	for _, s := range q["state"] {
+		f.Statuses = append(f.Statuses, credential.Status(s))
+	}
+	found, err := a.Broker.ListCredentials(c.Context(), c.by, f)
+	if err != nil {
+		return nil, err
+	}
+	items, next := page(found, n, func(c credential.Credential) string { return c.ID })
+	longest, err := a.longest(c, items...)
+	if err != nil {
+		return nil, err
+	}
+	return list(a, api.SchemaS3Keys, items, next, func(x credential.Credential) api.Credential {
+		return a.credential(x, longest[x.ProjectID])
+	}), nil
+}
+
+func (a *API) createCredential(c *call) (any, error) {
+	req, err := body[api.CredentialOrder](c)
+	if err != nil {
+		return nil, err
+	}
+	o := credential.Order{Kind: req.Kind, ProjectID: req.Project, Name: req.Name, Until: req.ExpiresAt}
+	if o.Life, err = seconds(req.Life); err != nil {
+		return nil, err
+	}
+	if req.S3 != nil {
+		if o.Spec, err = json.Marshal(req.S3); err != nil {
+			return nil, fmt.Errorf("encode rights: %w", err)
+		}
+	}
+	promise, err := once(c)
+	if err != nil {
+		return nil, err
+	}
+	got, err := a.Broker.Issue(c.Context(), c.by, o, promise)
+	if err != nil {
+		return nil, err
+	}
+	if got.Replayed {
+		c.header.Set("Idempotency-Replayed", "true")
+	}
+	c.header.Set("Location", Prefix+"/credentials/"+got.Credential.ID)
+	w, err := a.reveal(c, got)
+	return created{w}, err
+}
+
+func (a *API) showCredential(c *call) (any, error) {
+	x, err := a.Broker.Show(c.Context(), c.by, c.PathValue("credential"))
+	if err != nil {
+		return nil, err
+	}
+	return a.show(c, x)
+}
+
+func (a *API) extendCredential(c *call) (any, error) {
+	req, err := optionalBody[api.Extension](c)
+	if err != nil {
+		return nil, err
+	}
+	life, err := seconds(req.Life)
+	if err != nil {
+		return nil, err
+	}
+	promise, err := once(c)
+	if err != nil {
+		return nil, err
+	}
+	x, err := a.Broker.Extend(c.Context(), c.by, c.PathValue("credential"), life, req.ExpiresAt, promise)
+	if err != nil {
+		return nil, err
+	}
+	return a.show(c, x)
+}
+
+func (a *API) credentialSecret(c *call) (any, error) {
+	got, err := a.Broker.Again(c.Context(), c.by, c.PathValue("credential"))
+	if err != nil {
+		return nil, err
+	}
+	return a.reveal(c, got)
+}
+
+func (a *API) freezeCredential(c *call) (any, error) { return a.change(c, a.Broker.Freeze) }
+func (a *API) thawCredential(c *call) (any, error)   { return a.change(c, a.Broker.Thaw) }
+func (a *API) deleteCredential(c *call) (any, error) { return a.change(c, a.Broker.End) }
+
+// change freezes, thaws or ends one credential, and renders it as it is then.
+func (a *API) change(c *call, do func(context.Context, identity.Actor, string, audit.Once) (broker.Receipt, error)) (any, error) {
+	promise, err := once(c)
+	if err != nil {
+		return nil, err
+	}
+	r, err := do(c.Context(), c.by, c.PathValue("credential"), promise)
+	if err != nil {
+		return nil, err
+	}
+	if len(r.Credentials) == 0 { // there was nothing left to do
+		return a.showCredential(c)
+	}
+	w, err := a.show(c, r.Credentials[0])
+	w.RefusedSince = r.RefusedSince
+	return w, err
+}
+
+// longest returns, by project id, how far extensions of the credentials may reach from now.
+func (a *API) longest(c *call, cs ...credential.Credential) (map[string]time.Duration, error) {
+	lives := map[string]time.Duration{}
+	for _, x := range cs {
+		if _, known := lives[x.ProjectID]; known || x.Status != credential.Active {
+			continue
+		}
+		life, err := a.Broker.LongestLife(c.Context(), x.ProjectID, x.Kind)
+		if err != nil {
+			return nil, err
+		}
+		lives[x.ProjectID] = life
+	}
+	return lives, nil
+}
+
+// show renders a credential without its secret.
+func (a *API) show(c *call, x credential.Credential) (api.Credential, error) {
+	longest, err := a.longest(c, x)
+	return a.credential(x, longest[x.ProjectID]), err
+}
+
+// reveal renders a credential with its secret.
+func (a *API) reveal(c *call, got broker.Issued) (api.Credential, error) {
+	w, err := a.show(c, got.Credential)
+	if s3 := got.Material.S3; s3 != nil {
+		w.SecretAccessKey = s3.SecretAccessKey
+	}
+	return w, err
+}

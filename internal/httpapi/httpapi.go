@@ -1,0 +1,107 @@
+// Package httpapi is the REST edge: JSON in, one call of broker or login, JSON out. It holds no
+// rule of its own. It imports rows 0 to 3.
+//
+// People and robots come with a bearer token; cookies are not looked at, so no browser can be made
+// to act here. The operator comes by the administration socket (OperatorHandler).
+package httpapi
+
+import (
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/lanyardhq/lanyard/internal/broker"
+	"github.com/lanyardhq/lanyard/internal/deliver"
+	"github.com/lanyardhq/lanyard/internal/login"
+)
+
+// API serves /api/v1. All fields but PerMinute are required.
+type API struct {
+	Broker *broker.Broker
+	Login  *login.Login
+	// Targets are the clients that a configuration can be written for.
+	Targets []deliver.Target
+	// Endpoint and Region are the gateway's, as clients are configured with them.
+	Endpoint, Region string
+	// PerMinute limits the requests of one token; 0 means no limit.
+	PerMinute int
+	Now       func() time.Time
+	Log       *slog.Logger
+}
+
+// Prefix is the path below which the API lives.
+const Prefix = "/api/v1"
+
+// A Route is one request that the API answers.
+type Route struct {
+	Method string
+	Path   string   // below Prefix, with {names}
+	Query  []string // the names of its parameters; others are refused
+	Open   bool     // answered without a token
+	serve  func(*call) (any, error)
+}
+
+// Routes is the whole route table: read it first.
+func (a *API) Routes() []Route {
+	var table []Route
+	add := func(pattern string, serve func(*call) (any, error), query ...string) {
+		method, path, _ := strings.Cut(pattern, " ")
+		table = append(table, Route{Method: method, Path: path, Query: query, serve: serve})
+	}
+	add("GET /whoami", a.whoAmI)
+	add("GET /sessions", a.listSessions)
+	add("DELETE /sessions/{session}", a.endSession)
+
+	add("GET /projects", a.listProjects)
+	add("POST /projects", a.createProject)
+	add("GET /projects/{project}", a.showProject)
+	add("PATCH /projects/{project}", a.changeProject)
+	add("POST /projects/{project}/freeze", a.freezeProject)
+	add("POST /projects/{project}/thaw", a.thawProject)
+	add("GET /projects/{project}/members", a.listMembers)
+	add("PUT /projects/{project}/members/{account}", a.setMember)
+	add("DELETE /projects/{project}/members/{account}", a.removeMember)
+	add("GET /projects/{project}/robots", a.listRobots)
+	add("POST /projects/{project}/robots", a.createRobot)
+	add("DELETE /robots/{robot}", a.deleteRobot)
+
+	add("GET /credentials", a.listCredentials, "kind", "project", "owner", "state", "cursor", "limit")
+	add("POST /credentials", a.createCredential)
+	add("GET /credentials/{credential}", a.showCredential)
+	add("DELETE /credentials/{credential}", a.deleteCredential)
+	add("POST /credentials/{credential}/extend", a.extendCredential)
+	add("POST /credentials/{credential}/freeze", a.freezeCredential)
+	add("POST /credentials/{credential}/thaw", a.thawCredential)
+	add("GET /credentials/{credential}/secret", a.credentialSecret)
+	add("GET /credentials/{credential}/configurations", a.listConfigurations)
+	add("GET /credentials/{credential}/configurations/{client}", a.configuration)
+
+	add("GET /accounts", a.listAccounts, "kind", "issuer", "search", "limit")
+	add("POST /accounts/{account}/freeze", a.freezeAccount)
+	add("POST /accounts/{account}/thaw", a.thawAccount)
+	add("POST /providers/freeze", a.freezeProvider)
+	add("POST /providers/thaw", a.thawProvider)
+	add("GET /audit", a.listAudit, "project", "subject", "actor", "cursor", "limit")
+	add("GET /audit/verification", a.verifyAudit)
+
+	add("GET /openapi.yaml", openAPI)
+	table[len(table)-1].Open = true
+	return table
+}
+
+// Handler serves people and robots.
+func (a *API) Handler() http.Handler { return a.mux(a.bearer(newLimiter(a.PerMinute))) }
+
+// OperatorHandler serves the same routes to the operator, on a UNIX socket whose http.Server has
+// PeerContext as its ConnContext. Only root and the user that uid names get in.
+func (a *API) OperatorHandler(uid int) http.Handler { return a.mux(operator(uid)) }
+
+func (a *API) mux(identify identifier) http.Handler {
+	mux := http.NewServeMux()
+	for _, r := range a.Routes() {
+		mux.Handle(r.Method+" "+Prefix+r.Path, a.handler(r, identify))
+	}
+	mux.Handle("/", a.handler(Route{Open: true, serve: noRoute}, identify))
+	return mux
+}
