@@ -12,9 +12,6 @@ import (
 type Upstream struct {
 	// Network and Address are as for net.Dial: "tcp" and "host:port", or "unix" and a path.
 	Network, Address string
-	// StreamAddress is a "host:port" that serves object bodies better than Address does, because
-	// the kernel can pass them on; empty if there is none.
-	StreamAddress string
 	// TLS is true for https; Host is the Host header and the name on the certificate.
 	TLS  bool
 	Host string
