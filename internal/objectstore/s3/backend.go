@@ -2,6 +2,7 @@ package s3
 
 import (
 	"context"
+	"errors"
 
 	"github.com/lanyardhq/lanyard/internal/objectstore"
 )
@@ -24,3 +25,5 @@ func (b *Backend) BucketExists(ctx context.Context, name string) (bool, error) {
 func (b *Backend) Usage(ctx context.Context, name string) (objectstore.Usage, error) {
 	return objectstore.Usage{}, errNotWritten
 }
+
+var errNotWritten = errors.New("not written yet")
