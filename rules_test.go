@@ -28,10 +28,13 @@ var rows = map[string]int{
 
 	"internal/kind/…": 2, "internal/deliver/…": 2, "internal/objectstore/…": 2, "internal/login/…": 2, "internal/broker/…": 2, "client": 2,
 	"internal/store/…": 2, // what the store is made of
+	"internal/signin":  2,
 
 	"internal/broker": 3, "internal/login": 3, "internal/store": 3, "internal/gateway/…": 3,
+	// The command line's own use cases; its commands are a row above.
+	"internal/cli/console": 3, "internal/cli/setup": 3, "internal/cli/shortkey": 3,
 
-	"internal/cli": 4, "internal/httpapi": 4, "internal/portal": 4, "internal/gateway": 4, "internal/issuer": 4,
+	"internal/cli": 4, "internal/cli/…": 4, "internal/httpapi": 4, "internal/portal": 4, "internal/gateway": 4, "internal/issuer": 4,
 	"internal/config": 4,
 
 	"cmd/lanyard": 5,
