@@ -35,6 +35,7 @@ const (
 // The configuration of the ways to sign in, named here too, so that its readers import one package.
 type (
 	Provider  = upstream.Provider
+	Rule      = upstream.Rule
 	Local     = local.Config
 	LocalUser = local.User
 )

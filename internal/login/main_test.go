@@ -1,0 +1,288 @@
+package login_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/lanyardhq/lanyard/internal/audit"
+	"github.com/lanyardhq/lanyard/internal/fault"
+	"github.com/lanyardhq/lanyard/internal/identity"
+	"github.com/lanyardhq/lanyard/internal/login"
+	"github.com/lanyardhq/lanyard/internal/project"
+	"github.com/lanyardhq/lanyard/internal/store"
+	"github.com/lanyardhq/lanyard/internal/store/seal"
+	"github.com/lanyardhq/lanyard/material"
+)
+
+const portal = "http://lanyard.test"
+
+// clock is moved by hand.
+type clock struct {
+	mu sync.Mutex
+	t  time.Time
+}
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.t
+}
+
+func (c *clock) advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.t = c.t.Add(d)
+}
+
+// imports remembers what sign-ins said of projects.
+type imports struct {
+	source string
+	roles  map[string]identity.Role
+	calls  int
+}
+
+// world is a Login on a real database, with a clock and a log of its own.
+type world struct {
+	*login.Login
+	t        *testing.T
+	store    *store.Store
+	clock    *clock
+	log      *bytes.Buffer
+	imported imports
+	left     []string // account ids that left their project
+}
+
+// cheap is the argon2id hash of "correct horse" at the lowest cost.
+const cheap = "$argon2id$v=19$m=8,t=1,p=1$AAAAAAAAAAAAAAAAAAAAAA$8jCjveL9purNVvxZWhjl0nULgTWD4Roxh/u/NFFSew0"
+
+const password = material.Secret("correct horse")
+
+func newWorld(t *testing.T, providers ...login.Provider) *world {
+	t.Helper()
+	// Independent programs judge by the true time, so the clock begins there.
+	w := &world{t: t, clock: &clock{t: time.Now()}, log: &bytes.Buffer{}}
+	var err error
+	w.store, err = store.Open(t.Context(), store.Config{Path: filepath.Join(t.TempDir(), "lanyard.db"), Keys: seal.NewKeys(), Now: w.clock.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := w.store.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	w.Login, err = login.New(login.Config{URL: portal, Providers: providers, Store: w.store, Now: w.clock.Now,
+		Local: login.Local{Users: []login.LocalUser{
+			{Name: "anna", FullName: "Anna Virtanen", Email: "anna@example.org", Password: cheap, Projects: map[string]identity.Role{"climate": identity.Manager}},
+			{Name: "ben", FullName: "Ben", Password: cheap},
+		}},
+		Log: slog.New(slog.NewTextHandler(w.log, nil)),
+		Import: func(_ context.Context, _ identity.Account, source string, roles map[string]identity.Role) error {
+			w.imported = imports{source, roles, w.imported.calls + 1}
+			return nil
+		},
+		Leave: func(_ context.Context, _ identity.Actor, _, accountID string) error {
+			w.left = append(w.left, accountID)
+			return nil
+		}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+// signIn signs a local user in and returns the cookie and the actor.
+func (w *world) signIn(user string) (material.Secret, identity.Actor) {
+	w.t.Helper()
+	in, err := w.Password(w.t.Context(), user, password, "/", from("192.0.2.1"))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return in.Cookie, w.actor(in.Cookie)
+}
+
+func (w *world) actor(cookie material.Secret) identity.Actor {
+	w.t.Helper()
+	by, err := w.BrowserActor(w.t.Context(), cookie, from("192.0.2.1"))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return by
+}
+
+// project makes a project with a member.
+func (w *world) project(name string, accountID string, role identity.Role) project.Project {
+	w.t.Helper()
+	p := project.Project{ID: "prj_" + name, Name: name, Title: name, Source: "admin", CreatedAt: w.clock.Now()}
+	change := audit.Change{Record: audit.By(identity.System(), w.clock.Now(), "project.create", p.ID, p.ID)}
+	if _, err := w.store.InsertProject(w.t.Context(), p, change); err != nil {
+		w.t.Fatal(err)
+	}
+	if accountID != "" {
+		m := project.Member{ProjectID: p.ID, AccountID: accountID, Role: role, Source: "admin", Since: w.clock.Now()}
+		if err := w.store.SaveMember(w.t.Context(), m, change); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	return p
+}
+
+// audited returns the actions that the trail holds, oldest first.
+func (w *world) audited(f audit.Filter) []string {
+	w.t.Helper()
+	records, err := w.store.Audit(w.t.Context(), f)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	var out []string
+	for _, r := range records {
+		text := r.Action
+		if why := r.Detail["reason"]; why != "" {
+			text += " (" + why + ")"
+		}
+		out = append([]string{text}, out...)
+	}
+	return out
+}
+
+// freeze stops an account.
+func (w *world) freeze(id, why string) {
+	w.t.Helper()
+	a, err := w.store.Account(w.t.Context(), id)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	a.FrozenAt, a.FreezeReason = w.clock.Now(), why
+	if err := w.store.SaveAccount(w.t.Context(), a, audit.Change{Record: audit.By(identity.System(), w.clock.Now(), "account.freeze", id, "")}); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func from(address string) login.Request {
+	return login.Request{ID: "req_test", Address: address, Client: "test"}
+}
+
+// wants fails unless err is a fault of the code whose message holds the text.
+func wants(t *testing.T, err error, code fault.Code, text string) {
+	t.Helper()
+	if fault.CodeOf(err) != code || code != "" && !strings.Contains(err.Error(), text) {
+		t.Errorf("got error %q (%s), want %s with %q", err, fault.CodeOf(err), code, text)
+	}
+}
+
+// nop is the independent OpenID provider, started when the first test asks for it.
+var nop struct {
+	sync.Once
+	issuer string
+	stdin  io.Closer
+	cmd    *exec.Cmd
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if nop.cmd != nil {
+		nop.stdin.Close()
+		nop.cmd.Wait()
+	}
+	os.Exit(code)
+}
+
+// people are those whom the independent provider knows.
+var people = map[string]map[string]any{
+	"anna": {"name": "Anna Virtanen", "email": "anna@example.org", "groups": []string{"project_462000008", "pi_465000123", "other"}},
+	// Some proxies send a list of one as a string. The e-mail is Anna's: it must not matter.
+	"ben":                   {"name": "Ben", "email": "anna@example.org", "groups": "project_462000008"},
+	"TEST@myaccessid.org":   {"name": "Test"},
+	"ABC123@MyAccessID.org": {"name": "Hidden \u202e\x1b[31mname"},
+}
+
+func independent(t *testing.T) string {
+	t.Helper()
+	nop.Do(func() {
+		dir := installNop(t)
+		config, err := json.Marshal(map[string]any{"redirect": portal + "/login/callback/nop", "people": people})
+		if err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.Command("node", "nop.mjs", string(config))
+		cmd.Dir = dir
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if nop.stdin, err = cmd.StdinPipe(); err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		nop.cmd = cmd
+		line, err := bufio.NewReader(out).ReadString('\n')
+		if err != nil {
+			t.Fatal(err)
+		}
+		nop.issuer = strings.TrimSpace(line)
+	})
+	if nop.issuer == "" {
+		t.Fatal("the independent provider did not start")
+	}
+	return nop.issuer
+}
+
+// installNop puts the program and what it needs into a cache directory that is named for its
+// content, so that it is made once.
+func installNop(t *testing.T) string {
+	t.Helper()
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, sum := map[string][]byte{}, sha256.New()
+	for _, name := range []string{"package.json", "package-lock.json", "nop.mjs"} {
+		if files[name], err = os.ReadFile(filepath.Join("testdata", "nop", name)); err != nil {
+			t.Fatal(err)
+		}
+		sum.Write(files[name])
+	}
+	dir := filepath.Join(cache, "lanyard-test", "nop-"+hex.EncodeToString(sum.Sum(nil)[:8]))
+	if _, err := os.Stat(dir); err == nil {
+		return dir
+	}
+	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	made, err := os.MkdirTemp(filepath.Dir(dir), "nop")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(made)
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(made, name), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cmd := exec.Command("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
+	cmd.Dir = made
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("npm ci: %v\n%s", err, out)
+	}
+	if err := os.Rename(made, dir); err != nil {
+		if _, there := os.Stat(dir); there != nil { // another test run was not first either
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
