@@ -4,14 +4,19 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/lanyardhq/lanyard/api"
 	"github.com/lanyardhq/lanyard/internal/audit"
 	"github.com/lanyardhq/lanyard/internal/broker"
 	"github.com/lanyardhq/lanyard/internal/credential"
+	"github.com/lanyardhq/lanyard/internal/fault"
 	"github.com/lanyardhq/lanyard/internal/identity"
 )
+
+// states are those that a list can be filtered by.
+var states = []credential.Status{credential.Intended, credential.Active, credential.Frozen, credential.Ending, credential.Ended}
 
 func (a *API) listCredentials(c *call) (any, error) {
 	q := c.URL.Query()
@@ -24,6 +29,9 @@ func (a *API) listCredentials(c *call) (any, error) {
 		f.OwnerID = c.by.AccountID
 	}
 	for _, s := range q["state"] {
+		if !slices.Contains(states, credential.Status(s)) {
+			return nil, fault.New(fault.Invalid, "there is no state %.40q", s).WithHint("states are %v", states)
+		}
 		f.Statuses = append(f.Statuses, credential.Status(s))
 	}
 	found, err := a.Broker.ListCredentials(c.Context(), c.by, f)

@@ -1,0 +1,223 @@
+package httpapi_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/oauth2"
+
+	"github.com/lanyardhq/lanyard/api"
+	"github.com/lanyardhq/lanyard/client"
+	"github.com/lanyardhq/lanyard/internal/broker"
+	"github.com/lanyardhq/lanyard/internal/credential"
+	"github.com/lanyardhq/lanyard/internal/deliver"
+	"github.com/lanyardhq/lanyard/internal/deliver/rclone"
+	"github.com/lanyardhq/lanyard/internal/deliver/s3cmd"
+	"github.com/lanyardhq/lanyard/internal/httpapi"
+	"github.com/lanyardhq/lanyard/internal/identity"
+	"github.com/lanyardhq/lanyard/internal/kind/s3key"
+	"github.com/lanyardhq/lanyard/internal/login"
+	"github.com/lanyardhq/lanyard/internal/project"
+	"github.com/lanyardhq/lanyard/internal/store"
+	"github.com/lanyardhq/lanyard/internal/store/seal"
+	"github.com/lanyardhq/lanyard/material"
+)
+
+const password = "correct horse battery"
+
+// start is when the tests' clock begins.
+var start = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+
+// world is a server on a database of its own: anna manages project 462000008, where ben is a user;
+// chiara is a user of 465000123 alone.
+type world struct {
+	*httpapi.API
+	server *httptest.Server
+	socket string
+	tokens map[string]material.Secret
+
+	mu  sync.Mutex
+	now time.Time
+	log bytes.Buffer
+}
+
+// Write takes the server's log.
+func (w *world) Write(text []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.log.Write(text)
+}
+
+func (w *world) logged() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.log.String()
+}
+
+func (w *world) clock() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.now
+}
+
+func (w *world) move(d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.now = w.now.Add(d)
+}
+
+// gateways confirm at once.
+type gateways struct{}
+
+func (gateways) Await(context.Context, int64) error { return nil }
+
+func check(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{now: start, tokens: map[string]material.Secret{}}
+	s, err := store.Open(t.Context(), store.Config{Path: filepath.Join(t.TempDir(), "data", "lanyard.db"), Keys: seal.NewKeys(), Now: w.clock})
+	check(t, err)
+	t.Cleanup(func() { s.Close() })
+	log := slog.New(slog.NewJSONHandler(w, nil))
+	b := &broker.Broker{Kinds: map[string]credential.Kind{"s3key": s3key.Kind{}}, Store: s, Gateways: gateways{}, Now: w.clock, Log: log,
+		Rules: map[string]credential.Lifetime{"s3key": {Default: 48 * time.Hour, Max: 168 * time.Hour}}}
+	hash, err := login.HashPassword(password)
+	check(t, err)
+	l, err := login.New(login.Config{URL: "http://localhost", Store: s, Now: w.clock, Log: log, Local: login.Local{Users: []login.LocalUser{
+		{Name: "anna", FullName: "Anna Virtanen", Email: "anna@example.org", Password: hash},
+		{Name: "ben", FullName: "Ben Okafor", Password: hash}, {Name: "chiara", FullName: "Chiara Rossi", Password: hash}}}})
+	check(t, err)
+	_, err = b.ApplyProjects(t.Context(), "config", []broker.ProjectConfig{
+		{Project: project.Project{Name: "462000008", Title: "Climate downscaling", QuotaBytes: 150e9}, Members: []broker.ConfigMember{
+			{Issuer: "local", Subject: "anna", Role: identity.Manager}, {Issuer: "local", Subject: "ben", Role: identity.User}}},
+		{Project: project.Project{Name: "465000123", Title: "Sea ice"}, Members: []broker.ConfigMember{{Issuer: "local", Subject: "chiara", Role: identity.User}}},
+	})
+	check(t, err)
+	w.API = &httpapi.API{Broker: b, Login: l, Targets: []deliver.Target{rclone.Target{}, s3cmd.Target{}}, Endpoint: "https://s3.example.org",
+		Region: "lanyard", Now: w.clock, Log: log}
+	w.serve(t)
+	return w
+}
+
+// serve puts the API on a loopback port and the operator's on a socket.
+func (w *world) serve(t *testing.T) {
+	t.Helper()
+	w.server = httptest.NewServer(w.Handler())
+	t.Cleanup(w.server.Close)
+	// A directory that other users may enter, so that the kernel's word alone decides.
+	dir, err := os.MkdirTemp("", "lanyard")
+	check(t, err)
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	check(t, os.Chmod(dir, 0o755))
+	w.socket = filepath.Join(dir, "admin.sock")
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "unix", w.socket)
+	check(t, err)
+	check(t, os.Chmod(w.socket, 0o777))
+	admin := &httptest.Server{Listener: listener, Config: &http.Server{Handler: w.OperatorHandler(os.Geteuid()), ConnContext: httpapi.PeerContext}}
+	admin.Start()
+	t.Cleanup(admin.Close)
+}
+
+// token signs a person in, as the command line does.
+func (w *world) token(t *testing.T, name string) material.Secret {
+	t.Helper()
+	if token, ok := w.tokens[name]; ok {
+		return token
+	}
+	r := login.Request{ID: "req_test", Address: "192.0.2.1", Client: "test"}
+	in, err := w.Login.Password(t.Context(), name, password, "/", r)
+	check(t, err)
+	by, err := w.Login.BrowserActor(t.Context(), in.Cookie, r)
+	check(t, err)
+	verifier := rand.Text() + rand.Text()
+	code, err := w.Login.GrantCode(t.Context(), by, login.CodeRequest{ClientID: "cli", RedirectURI: "http://127.0.0.1/", Host: "laptop",
+		Challenge: oauth2.S256ChallengeFromVerifier(verifier), Scopes: identity.Scopes()})
+	check(t, err)
+	grant, err := w.Login.RedeemCode(t.Context(), "cli", code, "http://127.0.0.1/", verifier, r)
+	check(t, err)
+	w.tokens[name] = grant.Access
+	return grant.Access
+}
+
+// as is a client of the person.
+func (w *world) as(t *testing.T, name string) *client.Client {
+	t.Helper()
+	return w.with(t, w.token(t, name))
+}
+
+func (w *world) with(t *testing.T, token material.Secret) *client.Client {
+	t.Helper()
+	c, err := client.New(w.server.URL, client.Options{Token: client.StaticToken(token), UserAgent: "test/1"})
+	check(t, err)
+	return c
+}
+
+func (w *world) operator(t *testing.T) *client.Client {
+	t.Helper()
+	c, err := client.New("", client.Options{Socket: w.socket})
+	check(t, err)
+	return c
+}
+
+// key orders a key for the person in their project.
+func (w *world) key(t *testing.T, person, project string) api.Credential {
+	t.Helper()
+	k, err := w.as(t, person).CreateCredential(t.Context(), api.CredentialOrder{Kind: "s3key", Project: project, Name: "key of " + person})
+	check(t, err)
+	return k
+}
+
+// answer is what came back.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
+func (a answer) problem(t *testing.T) api.Problem {
+	t.Helper()
+	var p api.Problem
+	if err := json.Unmarshal([]byte(a.body), &p); err != nil {
+		t.Fatalf("not a problem document: %s", a.body)
+	}
+	return p
+}
+
+// send sends one request as it is given. Headers are "Name: value".
+func (w *world) send(t *testing.T, token material.Secret, method, path, body string, headers ...string) answer {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, w.server.URL+path, strings.NewReader(body))
+	check(t, err)
+	if token != "" {
+		r.Header.Set("Authorization", "Bearer "+token.Reveal())
+	}
+	for _, h := range headers {
+		name, value, _ := strings.Cut(h, ": ")
+		r.Header.Set(name, value)
+	}
+	got, err := w.server.Client().Do(r)
+	check(t, err)
+	defer got.Body.Close()
+	text, err := io.ReadAll(got.Body)
+	check(t, err)
+	return answer{got.StatusCode, got.Header, string(text)}
+}
