@@ -124,21 +124,14 @@ func (c *chunks) end() error {
 	if err := c.readTrailers(); err != nil {
 		return err
 	}
-	if _, err := c.in.ReadByte(); !errors.Is(err, io.EOF) {
-		if err != nil {
-			return err
-		}
-		return badChunk("there is something after its end")
-	}
 	if c.trailer != nil {
 		return c.trailer.check(c.chain)
 	}
 	return nil
 }
 
-// readTrailers reads up to the blank line that ends the body, or the end of the stream. Lines may
-// end in a bare LF, and more blank lines may stand before trailers that are still to come: AWS's
-// own examples and several clients do both.
+// readTrailers reads to the end of the stream. Lines may end in a bare LF, and blank lines may
+// stand anywhere or be missing: AWS's own examples and several clients disagree on them.
 func (c *chunks) readTrailers() error {
 	for range maxTrailers {
 		line, err := c.line()
@@ -147,8 +140,6 @@ func (c *chunks) readTrailers() error {
 			return nil
 		case err != nil:
 			return err
-		case len(line) == 0 && (c.trailer == nil || c.trailer.complete(c.chain != nil)):
-			return nil
 		case len(line) == 0:
 		case c.trailer == nil:
 			return badChunk("there is something after its end")

@@ -46,6 +46,9 @@ func fail(code Code, format string, args ...any) *Error {
 // Error implements error.
 func (e *Error) Error() string { return e.Message }
 
+// GoString keeps %#v from printing what CanonicalRequest hides.
+func (e *Error) GoString() string { return string(e.Code) + ": " + e.Message }
+
 // CanonicalRequest returns what was signed as we understand it, for a SignatureDoesNotMatch, so
 // that authors of clients can compare; otherwise "". Session tokens and customer keys are hidden.
 func (e *Error) CanonicalRequest() string {
