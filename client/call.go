@@ -32,6 +32,8 @@ type call struct {
 	path   []string // below /api/v1, unescaped
 	query  url.Values
 	in     any // the body; nil for none
+	// single calls are sent one time only: the server would refuse the repetition of what it did.
+	single bool
 }
 
 // get sends a safe request and decodes its answer.
@@ -73,7 +75,7 @@ func (c *Client) do(ctx context.Context, k call) ([]byte, error) {
 	for n := 1; ; n++ {
 		text, err := c.once(ctx, k.method, address, key, body)
 		pause, again := worthRepeating(err, n)
-		if !again {
+		if k.single || !again {
 			return text, c.explain(caller, err)
 		}
 		select {

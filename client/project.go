@@ -43,9 +43,10 @@ func (c *Client) ListRobots(ctx context.Context, project string) (api.List[api.R
 	return get[api.List[api.Robot]](ctx, c, nil, "projects", project, "robots")
 }
 
-// CreateRobot makes a robot account. The answer holds its token.
+// CreateRobot makes a robot account. The answer holds its token; if it is lost on the way, the robot
+// may be there all the same, so look before asking again.
 func (c *Client) CreateRobot(ctx context.Context, project string, o api.RobotOrder) (api.Robot, error) {
-	return send[api.Robot](ctx, c, call{method: http.MethodPost, path: []string{"projects", project, "robots"}, in: o})
+	return send[api.Robot](ctx, c, call{method: http.MethodPost, path: []string{"projects", project, "robots"}, in: o, single: true})
 }
 
 // DeleteRobot ends a robot and its token.

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"path"
+	"slices"
 
 	"github.com/lanyardhq/lanyard/api"
 	"github.com/lanyardhq/lanyard/internal/credential"
@@ -26,27 +27,27 @@ func (a *API) listConfigurations(c *call) (any, error) {
 const missing = material.Secret("PUT-THE-SECRET-HERE-it-was-shown-when-the-key-was-made")
 
 func (a *API) configuration(c *call) (any, error) {
-	ref := c.PathValue("credential")
+	ref, name := c.PathValue("credential"), c.PathValue("client")
 	x, err := a.Broker.Show(c.Context(), c.by, ref)
 	if err != nil {
 		return nil, err
 	}
+	i := slices.IndexFunc(a.Targets, func(t deliver.Target) bool { return t.Name() == name })
+	if i < 0 {
+		return nil, fault.New(fault.NotFound, "there is no configuration for %.40q", name).WithHint("the clients are listed one level above")
+	}
 	secret := missing
-	switch got, err := a.Broker.Again(c.Context(), c.by, ref); {
-	case err == nil && got.Material.S3 != nil:
-		secret = got.Material.S3.SecretAccessKey
-	case fault.CodeOf(err) == fault.Denied, fault.CodeOf(err) == fault.Conflict: // shown once only, or no longer in force
+	switch got, err := a.Broker.Again(c.Context(), c.by, ref); fault.CodeOf(err) {
+	case "":
+		if s3 := got.Material.S3; s3 != nil {
+			secret = s3.SecretAccessKey
+		}
+	case fault.Denied, fault.Conflict: // not to be shown again, or to somebody else, or no longer in force
 	default:
 		return nil, err
 	}
-	for _, t := range a.Targets {
-		if t.Name() == c.PathValue("client") {
-			place, text := t.Snippet(a.access(x, secret))
-			return file{name: path.Base(place), kind: "text/plain; charset=utf-8", text: material.Secret(text)}, nil
-		}
-	}
-	return nil, fault.New(fault.NotFound, "there is no configuration for %.40q", c.PathValue("client")).
-		WithHint("the clients are listed one level above")
+	place, text := a.Targets[i].Snippet(a.access(x, secret))
+	return file{name: path.Base(place), kind: "text/plain; charset=utf-8", text: material.Secret(text)}, nil
 }
 
 // access is what a target writes down for x. Its name is the one that lumio-conf gives, so that
