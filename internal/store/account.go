@@ -13,6 +13,8 @@ import (
 
 const accountColumns = `a.id, a.kind, a.issuer, a.subject, a.name, a.email, a.project_id, a.frozen_at, a.freeze_reason, a.created_at, a.last_seen_at`
 
+const selectAccount = `SELECT ` + accountColumns + ` FROM account a`
+
 func accountFields(a *identity.Account) []any {
 	return []any{&a.ID, &a.Kind, &a.Issuer, &a.Subject, &a.Name, &a.Email, &a.Project, &a.FrozenAt, &a.FreezeReason, &a.CreatedAt, &a.LastSeenAt}
 }
@@ -61,14 +63,14 @@ func (s *Store) SaveAccount(ctx context.Context, a identity.Account, change audi
 // to date, and returns it. Only if there is none, it adds a and writes record.
 func (s *Store) SignIn(ctx context.Context, a identity.Account, record audit.Record) (found identity.Account, err error) {
 	err = s.write(ctx, func(ctx context.Context, t *tx) error {
-		as, err := database.List(ctx, t, scanAccount, `UPDATE account AS a SET name = $3, email = $4, last_seen_at = $5
-			WHERE issuer = $1 AND subject = $2 RETURNING `+accountColumns, a.Issuer, a.Subject, a.Name, a.Email, a.LastSeenAt)
+		n, err := t.Exec(ctx, `UPDATE account SET name = $3, email = $4, last_seen_at = $5 WHERE issuer = $1 AND subject = $2`,
+			a.Issuer, a.Subject, a.Name, a.Email, a.LastSeenAt)
 		if err != nil {
 			return fmt.Errorf("update account of %s: %w", a.Issuer, err)
 		}
-		if len(as) == 1 {
-			found = as[0]
-			return nil
+		if n == 1 {
+			found, err = database.One(ctx, t, "account", scanAccount, selectAccount+` WHERE a.issuer = $1 AND a.subject = $2`, a.Issuer, a.Subject)
+			return err
 		}
 		found = a
 		if err := t.insertAccount(ctx, a); err != nil {
@@ -81,7 +83,7 @@ func (s *Store) SignIn(ctx context.Context, a identity.Account, record audit.Rec
 
 // Account finds by id.
 func (s *Store) Account(ctx context.Context, id string) (identity.Account, error) {
-	return database.One(ctx, s.db, "account", scanAccount, `SELECT `+accountColumns+` FROM account a WHERE a.id = $1`, id)
+	return database.One(ctx, s.db, "account", scanAccount, selectAccount+` WHERE a.id = $1`, id)
 }
 
 // ListAccounts returns what f selects, oldest first.
@@ -96,7 +98,7 @@ func (s *Store) ListAccounts(ctx context.Context, f identity.Filter) ([]identity
 		c.Add(`(lower(a.name) LIKE ? ESCAPE '\' OR lower(a.email) LIKE ? ESCAPE '\' OR lower(a.subject) LIKE ? ESCAPE '\' OR lower(a.id) LIKE ? ESCAPE '\')`,
 			part, part, part, part)
 	}
-	as, err := database.List(ctx, s.db, scanAccount, `SELECT `+accountColumns+` FROM account a`+c.String()+` ORDER BY a.created_at, a.id`+database.Limit(f.Limit), c.Args...)
+	as, err := database.List(ctx, s.db, scanAccount, selectAccount+c.String()+` ORDER BY a.created_at, a.id`+database.Limit(f.Limit), c.Args...)
 	if err != nil {
 		return nil, fmt.Errorf("list accounts: %w", err)
 	}
@@ -117,12 +119,12 @@ func (s *Store) EndSessions(ctx context.Context, accountID, issuer string, at ti
 
 // FreezeProvider stops or readmits an issuer.
 func (s *Store) FreezeProvider(ctx context.Context, issuer string, frozen bool, change audit.Change) error {
-	change1 := `DELETE FROM frozen_provider WHERE issuer = $1`
+	text := `DELETE FROM frozen_provider WHERE issuer = $1`
 	if frozen {
-		change1 = `INSERT INTO frozen_provider (issuer) VALUES ($1) ON CONFLICT (issuer) DO NOTHING`
+		text = `INSERT INTO frozen_provider (issuer) VALUES ($1) ON CONFLICT (issuer) DO NOTHING`
 	}
 	return s.revoke(ctx, func(ctx context.Context, t *tx) error {
-		if _, err := t.Exec(ctx, change1, issuer); err != nil {
+		if _, err := t.Exec(ctx, text, issuer); err != nil {
 			return fmt.Errorf("freeze provider %s: %w", issuer, err)
 		}
 		return t.keep(ctx, change)

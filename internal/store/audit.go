@@ -13,19 +13,31 @@ import (
 	"github.com/lanyardhq/lanyard/internal/store/database"
 )
 
-// storable returns r as it reads back from the database, under its number, and its detail as JSON:
-// the chain covers what is read. Program names and addresses come from strangers and must not
-// keep a change from being recorded, so what cannot be stored is replaced.
+// storable returns r as it will read back from the database, under its number, and its detail as
+// JSON: the chain covers what is read.
 func storable(r audit.Record, seq int64) (audit.Record, string, error) {
 	r.Seq, r.At = seq, r.At.UTC().Truncate(time.Second)
 	for _, s := range []*string{&r.Actor, &r.ActorName, &r.Action, &r.Subject, &r.Project, &r.RequestID, &r.Address} {
-		*s = strings.ReplaceAll(strings.ToValidUTF8(*s, "\ufffd"), "\x00", "\ufffd")
+		*s = clean(*s)
+	}
+	if r.Detail != nil {
+		detail := make(map[string]string, len(r.Detail))
+		for k, v := range r.Detail {
+			detail[clean(k)] = clean(v)
+		}
+		r.Detail = detail
 	}
 	detail, err := json.Marshal(r.Detail)
 	if err != nil {
 		return r, "", fmt.Errorf("encode detail of %s: %w", r.Action, err)
 	}
 	return r, string(detail), nil
+}
+
+// clean replaces what cannot be stored. Names of programs come from strangers, and must not keep a
+// change from being recorded.
+func clean(s string) string {
+	return strings.ReplaceAll(strings.ToValidUTF8(s, "\ufffd"), "\x00", "\ufffd")
 }
 
 const selectAudit = `SELECT seq, at, actor, actor_name, action, subject, project, detail, request_id, address, hash FROM audit`

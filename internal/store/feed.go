@@ -63,6 +63,9 @@ func (s *Store) listen(ctx context.Context) error {
 // purgeFeed forgets entries before the time. The newest stays, so that numbers never begin anew.
 func (s *Store) purgeFeed(ctx context.Context, before time.Time) error {
 	return s.write(ctx, func(ctx context.Context, t *tx) error {
+		if err := t.readHeads(ctx); err != nil {
+			return err
+		}
 		_, err := t.Exec(ctx, `DELETE FROM feed WHERE at < $1 AND seq < $2`, before, t.fed)
 		return err
 	})

@@ -62,7 +62,7 @@ func (db *DB) openFile(path string) error {
 		return err
 	}
 	file := url.URL{Scheme: "file", Path: path,
-		RawQuery: "_busy_timeout=5000&_journal_mode=WAL&_synchronous=FULL&_foreign_keys=1&_pragma=temp_store(2)&_txlock=immediate"}
+		RawQuery: "_busy_timeout=2000&_journal_mode=WAL&_synchronous=FULL&_foreign_keys=1&_pragma=temp_store(2)&_txlock=immediate"}
 	if db.write, err = sql.Open("sqlite", file.String()); err != nil {
 		return err
 	}

@@ -30,6 +30,9 @@ func classify(err error) error {
 	case errors.Is(err, context.Canceled): // the caller has left
 		return err
 	}
+	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok { // whatever the server says to that
+		return unavailable("the database does not answer", err)
+	}
 	if e, ok := errors.AsType[*sqlite.Error](err); ok {
 		return classifySQLite(e)
 	}
@@ -37,8 +40,7 @@ func classify(err error) error {
 		return classifyPostgres(e)
 	}
 	_, network := errors.AsType[net.Error](err)
-	_, connect := errors.AsType[*pgconn.ConnectError](err)
-	if network || connect || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, driver.ErrBadConn) ||
+	if network || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, driver.ErrBadConn) ||
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) {
 		return unavailable("the database does not answer", err)
 	}
