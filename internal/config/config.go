@@ -152,9 +152,9 @@ type Limits struct {
 // Client is an OAuth client of Lanyard beside its own command line.
 type Client struct {
 	ID           string     `yaml:"id"`
-	Title        string     `yaml:"title"`
 	RedirectURIs []string   `yaml:"redirect_uris"`
 	SecretFile   SecretFile `yaml:"secret_file"` // empty for a public client
+	Algorithm    string     `yaml:"algorithm"`   // of its ID tokens: RS256 if empty, or ES256
 }
 
 // Log says how much is logged, and how.

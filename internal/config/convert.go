@@ -67,6 +67,18 @@ func (c Config) BrokerLimits() broker.Limits {
 // Has reports whether this process plays the role.
 func (c Config) Has(r Role) bool { return slices.Contains(c.Roles, r) }
 
+// Secret is the client's secret, read now; empty for a public client.
+func (c Client) Secret() (material.Secret, error) {
+	if c.SecretFile == "" {
+		return "", nil
+	}
+	secret, err := c.SecretFile.Read()
+	if err != nil {
+		return "", fmt.Errorf("client %s: %w", c.ID, err)
+	}
+	return secret, nil
+}
+
 // Hosts are the host names of the gateway, that of its URL first.
 func (s S3) Hosts() []string {
 	hosts := append([]string{}, s.MoreHosts...)

@@ -195,6 +195,9 @@ func (d *decoder) clients(cs []Client) {
 			d.wrong(key+".id", "client %s stands twice", c.ID)
 		}
 		seen[c.ID] = true
+		if c.Algorithm != "" {
+			d.oneOf(key+".algorithm", c.Algorithm, "RS256", "ES256")
+		}
 		if len(c.RedirectURIs) == 0 {
 			d.wrong(key+".redirect_uris", "a client needs at least one address that people come back to")
 		}
