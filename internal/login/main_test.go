@@ -58,6 +58,7 @@ type imports struct {
 type world struct {
 	*login.Login
 	t        *testing.T
+	dir      string // of the database
 	store    *store.Store
 	clock    *clock
 	log      *bytes.Buffer
@@ -73,9 +74,9 @@ const password = material.Secret("correct horse")
 func newWorld(t *testing.T, providers ...login.Provider) *world {
 	t.Helper()
 	// Independent programs judge by the true time, so the clock begins there.
-	w := &world{t: t, clock: &clock{t: time.Now()}, log: &bytes.Buffer{}}
+	w := &world{t: t, dir: t.TempDir(), clock: &clock{t: time.Now()}, log: &bytes.Buffer{}}
 	var err error
-	w.store, err = store.Open(t.Context(), store.Config{Path: filepath.Join(t.TempDir(), "lanyard.db"), Keys: seal.NewKeys(), Now: w.clock.Now})
+	w.store, err = store.Open(t.Context(), store.Config{Path: filepath.Join(w.dir, "lanyard.db"), Keys: seal.NewKeys(), Now: w.clock.Now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -156,6 +157,24 @@ func (w *world) audited(f audit.Filter) []string {
 		out = append([]string{text}, out...)
 	}
 	return out
+}
+
+// files returns the bytes of the database's files.
+func (w *world) files() string {
+	w.t.Helper()
+	names, err := filepath.Glob(filepath.Join(w.dir, "*"))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	var all strings.Builder
+	for _, name := range names {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		all.Write(text)
+	}
+	return all.String()
 }
 
 // freeze stops an account.
