@@ -104,6 +104,9 @@ func (b *Broker) issuedBefore(ctx context.Context, by identity.Actor, once audit
 	if err != nil {
 		return Issued{}, err
 	}
+	if c.Status == credential.Ending || c.Status == credential.Ended { // its secret is destroyed
+		return Issued{}, fault.New(fault.Conflict, "%s %s, which this request made, has ended", c.Kind, c.PublicID).WithHint("create a new one")
+	}
 	m, err := b.material(ctx, c, state)
 	return Issued{Credential: c, Material: m, Replayed: true}, err
 }

@@ -14,8 +14,8 @@ import (
 const (
 	claimed = 50               // credentials at a time
 	lease   = 30 * time.Second // that no other server gets them
-	// remembered is how long what has ended is kept, so that a key of last month is refused with
-	// the reason why; and promises of once-only, which need a day.
+	// remembered is how long lists show what has ended, and promises of once-only hold (they need
+	// a day).
 	remembered = 30 * 24 * time.Hour
 )
 

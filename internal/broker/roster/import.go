@@ -28,9 +28,6 @@ func (r Roster) Import(ctx context.Context, account identity.Account, source str
 	var order []string
 	for _, m := range ms {
 		p, err := r.imported(ctx, source, m)
-		if err == nil && m.Role.Rank() == 0 {
-			err = fault.New(fault.Invalid, "%.20q is not a role", string(m.Role))
-		}
 		if f, ok := errors.AsType[*fault.Fault](err); ok && f.Code != fault.Unavailable {
 			r.Log.WarnContext(ctx, "membership not imported", "source", source, "account", account.ID, "project", m.Project, "err", err)
 			continue
@@ -70,6 +67,9 @@ func (r Roster) Import(ctx context.Context, account identity.Account, source str
 
 // imported finds the project of a membership that source claims, or makes it.
 func (r Roster) imported(ctx context.Context, source string, m Membership) (project.Project, error) {
+	if m.Role.Rank() == 0 {
+		return project.Project{}, fault.New(fault.Invalid, "%.20q is not a role", string(m.Role))
+	}
 	for range tries {
 		p, err := r.Store.Project(ctx, m.Project)
 		switch {
