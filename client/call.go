@@ -168,7 +168,7 @@ func worthRepeating(err error, n int) (time.Duration, bool) {
 		return 0, false
 	}
 	pause := firstPause << (n - 1)
-	pause += rand.N(pause) // so that many clients do not come back at once
+	pause += rand.N(pause) //nolint:gosec // no secret: it keeps many clients from coming back at once
 	if p, ok := errors.AsType[*api.Problem](err); ok {
 		pause = max(pause, time.Duration(p.RetryAfter)*time.Second)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 
 	"github.com/lanyardhq/lanyard/api"
@@ -91,9 +92,9 @@ func (c *Client) Configuration(ctx context.Context, ref, program string) (materi
 // query makes a query of names and values; empty values are left out.
 func query(pairs ...string) url.Values {
 	q := url.Values{}
-	for i := 0; i < len(pairs); i += 2 {
-		if pairs[i+1] != "" {
-			q.Set(pairs[i], pairs[i+1])
+	for pair := range slices.Chunk(pairs, 2) {
+		if name, value := pair[0], pair[1]; value != "" {
+			q.Set(name, value)
 		}
 	}
 	return q

@@ -153,7 +153,7 @@ func (d *decoder) address(key, s string, in internal) string {
 
 // pair says why the certificate file and the key cannot serve.
 func pair(file string, key material.Secret) error {
-	cert, err := os.ReadFile(file)
+	cert, err := os.ReadFile(file) //nolint:gosec // the operator names it
 	if err != nil {
 		return err
 	}

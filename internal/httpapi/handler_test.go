@@ -179,8 +179,7 @@ func TestProblemDocuments(t *testing.T) {
 func TestNothingInsideShows(t *testing.T) {
 	w := newWorld(t)
 	token := w.token(t, "ben")
-	w.Broker.Kinds = nil
-	w.API.Broker = nil // as badly broken as can be
+	w.Broker = nil // as badly broken as can be
 	broken := httptest.NewServer(w.Handler())
 	t.Cleanup(broken.Close)
 	w.server = broken
