@@ -41,7 +41,6 @@ const (
 	QuotaExceeded           Code = "QuotaExceeded"
 	ServiceUnavailable      Code = "ServiceUnavailable"
 	SlowDown                Code = "SlowDown"
-	TooManyBuckets          Code = "TooManyBuckets"
 )
 
 // statuses is the one table from code to HTTP status; a code that is not in it is a client's

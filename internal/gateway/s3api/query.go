@@ -19,10 +19,10 @@ func ParseQuery(raw string) (Query, error) {
 	}
 	q := make(Query, 0, 1+strings.Count(raw, "&"))
 	for pair := range strings.SplitSeq(raw, "&") {
-		if pair == "" {
+		name, value, _ := strings.Cut(pair, "=")
+		if name == "" {
 			continue
 		}
-		name, value, _ := strings.Cut(pair, "=")
 		n, err1 := url.QueryUnescape(name)
 		v, err2 := url.QueryUnescape(value)
 		if err1 != nil || err2 != nil {
@@ -53,19 +53,14 @@ func (q Query) Has(name string) bool {
 	return false
 }
 
-// Encode returns the parameters in the raw form of a query.
-func (q Query) Encode() string {
-	var b strings.Builder
-	for i, p := range q {
-		if i > 0 {
-			b.WriteByte('&')
-		}
-		b.WriteString(escape(p.Name))
-		b.WriteByte('=')
-		b.WriteString(escape(p.Value))
+// Values returns the parameters as net/url writes them down; nil if there are none.
+func (q Query) Values() url.Values {
+	if len(q) == 0 {
+		return nil
 	}
-	return b.String()
+	v := make(url.Values, len(q))
+	for _, p := range q {
+		v.Add(p.Name, p.Value)
+	}
+	return v
 }
-
-// escape is percent-encoding as AWS does it, where a blank is %20.
-func escape(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "+", "%20") }
