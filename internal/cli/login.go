@@ -125,10 +125,15 @@ func (a *app) signedIn(ctx context.Context, server string, p *signin.Provider, t
 	if t.Refresh == "" && t.AccessExpiresAt.IsZero() {
 		t.AccessExpiresAt = who.ExpiresAt
 	}
-	place, err := a.SignIns().Save(ctx, signin.SignIn{Server: server, AccountID: who.AccountID, Name: who.Name, ExpiresAt: who.ExpiresAt,
+	store := a.SignIns()
+	before, spent, replaced := store.Remove(ctx, server)
+	place, err := store.Save(ctx, signin.SignIn{Server: server, AccountID: who.AccountID, Name: who.Name, ExpiresAt: who.ExpiresAt,
 		TokenEndpoint: p.Metadata.Token, RevocationEndpoint: p.Metadata.Revocation}, t)
 	if err != nil {
 		return err
+	}
+	if replaced == nil && before.RevocationEndpoint != "" {
+		_ = store.Provider(before).Revoke(ctx, spent.Refresh) // else it ends by itself
 	}
 	err = a.Show(console.Result{Document: who, Values: []string{who.Name}, Text: func() {
 		a.Done("Signed in as %s%s%s", console.Clean(who.Name), provider(who.Issuer), a.until(who.ExpiresAt))

@@ -78,7 +78,7 @@ func rights(readOnly bool, buckets []string) *api.S3Rights {
 }
 
 // live are the states of keys that are not over.
-var live = []string{"intended", "active", "frozen", "ending"}
+var live = []string{"intended", "active", "frozen"}
 
 // findKey returns the key that the person means: by id, by access key id, or by its name among
 // their own keys that are not over.

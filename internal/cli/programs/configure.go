@@ -116,7 +116,7 @@ func (a *app) configureOne(ctx context.Context, s *setup.Setup, f configuring, o
 	}
 	if f.remove {
 		r, err := s.Remove(ctx, o, f.revoke)
-		return a.configured(o, r, err)
+		return a.configured(o, r, err, "Removed %s from %s")
 	}
 	timed := o.Life > 0 || !o.Until.IsZero()
 	if t.Process() && !f.static && !f.stdout {
@@ -132,7 +132,7 @@ func (a *app) configureOne(ctx context.Context, s *setup.Setup, f configuring, o
 		return a.printConfiguration(ctx, s, o)
 	}
 	r, err := s.Write(ctx, o)
-	return a.configured(o, r, err)
+	return a.configured(o, r, err, "Wrote %s to %s")
 }
 
 // store finds out where the S3 service is, by the key that the client will be handed. A dry run
@@ -163,8 +163,8 @@ func (a *app) printConfiguration(ctx context.Context, s *setup.Setup, o setup.Or
 	return err
 }
 
-// configured tells what was done, or what the client said.
-func (a *app) configured(o setup.Order, r setup.Report, err error) error {
+// configured tells what was done, or what the client said. Did says it of a name and a file.
+func (a *app) configured(o setup.Order, r setup.Report, err error, did string) error {
 	if e, ok := errors.AsType[*setup.TestError](err); ok && e.Missing {
 		f := &console.Failure{Exit: console.Failed, Message: e.Error(), Hint: "install it, or add --no-test"}
 		return errors.Join(f, e)
@@ -179,10 +179,10 @@ func (a *app) configured(o setup.Order, r setup.Report, err error) error {
 	if err != nil {
 		return console.Cannot("configure "+o.Target.Name(), err)
 	}
-	return a.Show(console.Result{Document: r, Values: []string{r.Name}, Text: func() { a.tell(o, r) }})
+	return a.Show(console.Result{Document: r, Values: []string{r.Name}, Text: func() { a.tell(o, r, did) }})
 }
 
-func (a *app) tell(o setup.Order, r setup.Report) {
+func (a *app) tell(o setup.Order, r setup.Report, did string) {
 	switch {
 	case r.Key != nil && r.Key.State != "active" && !r.KeyMade:
 		a.Done("Ended key %q", r.Key.Name)
@@ -200,9 +200,9 @@ func (a *app) tell(o setup.Order, r setup.Report) {
 		case !file.Changed:
 			a.Detail("%s is as it should be", file.Path)
 		case file.Backup != "":
-			a.Done("Wrote %s to %s (old copy: %s)", r.Name, file.Path, file.Backup)
+			a.Done(did+" (old copy: %s)", r.Name, file.Path, file.Backup)
 		default:
-			a.Done("Wrote %s to %s", r.Name, file.Path)
+			a.Done(did, r.Name, file.Path)
 		}
 	}
 	switch {

@@ -210,9 +210,9 @@ type TestError struct {
 // Error implements error.
 func (e *TestError) Error() string {
 	if e.Missing {
-		return e.Client + " is not installed on this machine, so its configuration cannot be tried"
+		return "the client " + e.Client + " is not installed on this machine, so its configuration cannot be tried"
 	}
-	return e.Client + " does not get in with the new configuration, so the old one was left as it is"
+	return "the client " + e.Client + " does not get in with the new configuration, so the old one was left as it is"
 }
 
 func (s *Setup) installed(o Order) error {
