@@ -9,6 +9,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"mime"
+	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -32,7 +33,8 @@ type call struct {
 	path   []string // below /api/v1, unescaped
 	query  url.Values
 	in     any // the body; nil for none
-	// single calls are sent one time only: the server would refuse the repetition of what it did.
+	// single calls are not sent again once they may have arrived: the server would refuse the
+	// repetition of what it did.
 	single bool
 }
 
@@ -75,7 +77,7 @@ func (c *Client) do(ctx context.Context, k call) ([]byte, error) {
 	for n := 1; ; n++ {
 		text, err := c.once(ctx, k.method, address, key, body)
 		pause, again := worthRepeating(err, n)
-		if k.single || !again {
+		if !again || k.single && !unsent(err) {
 			return text, c.explain(caller, err)
 		}
 		select {
@@ -160,9 +162,15 @@ func (c *Client) problem(w *http.Response, text []byte) *api.Problem {
 	return p
 }
 
+// unsent reports whether err means that no connection was made.
+func unsent(err error) bool {
+	op, ok := errors.AsType[*net.OpError](err)
+	return ok && op.Op == "dial"
+}
+
 // worthRepeating tells whether, and after which pause, attempt n is worth being followed by
-// another. Requests that change something carry an Idempotency-Key, so they are as safe to repeat
-// as the others.
+// another. Requests that change something carry an Idempotency-Key or set a state, so they are as
+// safe to repeat as the others.
 func worthRepeating(err error, n int) (time.Duration, bool) {
 	if err == nil || n >= attempts || !passing(err) {
 		return 0, false

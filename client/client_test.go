@@ -133,10 +133,29 @@ func TestHowLongItTries(t *testing.T) {
 	}
 }
 
-func TestRobotsAreOrderedOnce(t *testing.T) {
-	c, n := over(t, problem(503, api.Unavailable, 0))
-	if _, err := c.CreateRobot(t.Context(), "p", api.RobotOrder{Name: "x"}); err == nil || len(n.requests) != 1 {
-		t.Errorf("%d requests, %v", len(n.requests), err)
+// TestWhatTheServerWouldRefuseIsNotRepeated holds that nobody reads "not found" because the first
+// deletion worked and its answer was lost.
+func TestWhatTheServerWouldRefuseIsNotRepeated(t *testing.T) {
+	for name, do := range map[string]func(context.Context, *client.Client) error{
+		"create robot": func(ctx context.Context, c *client.Client) error {
+			_, err := c.CreateRobot(ctx, "p", api.RobotOrder{Name: "x"})
+			return err
+		},
+		"delete robot": func(ctx context.Context, c *client.Client) error { return c.DeleteRobot(ctx, "usr_1") },
+		"end session":  func(ctx context.Context, c *client.Client) error { return c.EndSession(ctx, "ses_1") },
+		"remove member": func(ctx context.Context, c *client.Client) error {
+			_, err := c.RemoveMember(ctx, "p", "usr_1")
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c, n := over(t, broken(&net.OpError{Op: "dial", Err: errors.New("connection refused")}), broken(io.ErrUnexpectedEOF))
+				if err := do(t.Context(), c); err == nil || len(n.requests) != 2 {
+					t.Errorf("%d requests, %v", len(n.requests), err)
+				}
+			})
+		})
 	}
 }
 

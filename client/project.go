@@ -35,7 +35,7 @@ func (c *Client) SetMember(ctx context.Context, project, account, role string) (
 
 // RemoveMember takes an account out of a project, which freezes its keys there.
 func (c *Client) RemoveMember(ctx context.Context, project, account string) (api.Receipt, error) {
-	return send[api.Receipt](ctx, c, call{method: http.MethodDelete, path: []string{"projects", project, "members", account}})
+	return send[api.Receipt](ctx, c, call{method: http.MethodDelete, path: []string{"projects", project, "members", account}, single: true})
 }
 
 // ListRobots returns a project's robots.
@@ -51,7 +51,7 @@ func (c *Client) CreateRobot(ctx context.Context, project string, o api.RobotOrd
 
 // DeleteRobot ends a robot and its token.
 func (c *Client) DeleteRobot(ctx context.Context, id string) error {
-	_, err := c.do(ctx, call{method: http.MethodDelete, path: []string{"robots", id}})
+	_, err := c.do(ctx, call{method: http.MethodDelete, path: []string{"robots", id}, single: true})
 	return err
 }
 
@@ -62,6 +62,6 @@ func (c *Client) ListSessions(ctx context.Context) (api.List[api.Session], error
 
 // EndSession ends one of the caller's sessions.
 func (c *Client) EndSession(ctx context.Context, id string) error {
-	_, err := c.do(ctx, call{method: http.MethodDelete, path: []string{"sessions", id}})
+	_, err := c.do(ctx, call{method: http.MethodDelete, path: []string{"sessions", id}, single: true})
 	return err
 }

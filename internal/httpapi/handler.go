@@ -146,10 +146,13 @@ func (c *call) refuse(w http.ResponseWriter, err error) (status int) {
 }
 
 func (a *API) log(c *call, r Route, status int, took time.Duration, err error) {
-	level := slog.LevelInfo
+	level, account := slog.LevelInfo, c.by.AccountID
+	if c.by.Operator {
+		account = c.by.Name
+	}
 	attrs := []slog.Attr{
 		slog.String("route", r.Method+" "+r.Path), slog.Int("status", status),
-		slog.Int64("ms", took.Milliseconds()), slog.String("request_id", c.id), slog.String("account", c.by.AccountID),
+		slog.Int64("ms", took.Milliseconds()), slog.String("request_id", c.id), slog.String("account", account),
 	}
 	if f, ok := errors.AsType[*fault.Fault](err); ok {
 		attrs = append(attrs, slog.String("code", string(f.Code)))

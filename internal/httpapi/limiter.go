@@ -17,7 +17,7 @@ type limiter struct {
 	turnedOverAt time.Time
 }
 
-// remembered bounds each of the two maps: about 100 bytes an entry.
+// remembered bounds each of the two maps: about 150 bytes an entry.
 const remembered = 50_000
 
 func newLimiter(perMinute int) *limiter { return &limiter{perMinute: perMinute} }
