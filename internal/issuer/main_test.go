@@ -1,0 +1,264 @@
+package issuer_test
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/coreos/go-oidc/v3/oidc"
+	"golang.org/x/oauth2"
+
+	"github.com/lanyardhq/lanyard/internal/identity"
+	"github.com/lanyardhq/lanyard/internal/issuer"
+	"github.com/lanyardhq/lanyard/internal/login"
+	"github.com/lanyardhq/lanyard/internal/store"
+	"github.com/lanyardhq/lanyard/internal/store/seal"
+	"github.com/lanyardhq/lanyard/material"
+)
+
+const (
+	self     = "https://lanyard.example"
+	loopback = "http://127.0.0.1:4242/callback"
+	hubURI   = "https://hub.example/oauth_callback"
+	hubKey   = "s3cretOfTheHub"
+)
+
+var noon = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+
+// clock is moved by hand.
+type clock struct {
+	mu sync.Mutex
+	t  time.Time
+}
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.t
+}
+
+func (c *clock) advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.t = c.t.Add(d)
+}
+
+// world is an issuer on a real database, reached without a network, and a browser.
+type world struct {
+	t       *testing.T
+	clock   *clock
+	store   *store.Store
+	login   *login.Login
+	issuer  *issuer.Issuer
+	mux     *http.ServeMux
+	browser *http.Client
+	by      identity.Actor // whom signIn signed in
+}
+
+// RoundTrip serves a request in place.
+func (w *world) RoundTrip(r *http.Request) (*http.Response, error) {
+	rec := httptest.NewRecorder()
+	in := r.Clone(r.Context())
+	in.RequestURI, in.RemoteAddr = r.URL.RequestURI(), "192.0.2.1:40000"
+	if in.Body == nil {
+		in.Body = http.NoBody
+	}
+	w.mux.ServeHTTP(rec, in)
+	return rec.Result(), nil
+}
+
+func newWorld(t *testing.T) *world { return newWorldAt(t, &clock{t: noon}) }
+
+func newWorldAt(t *testing.T, c interface{ Now() time.Time }) *world {
+	t.Helper()
+	w := &world{t: t, mux: http.NewServeMux()}
+	w.clock, _ = c.(*clock)
+	var err error
+	w.store, err = store.Open(t.Context(), store.Config{Path: filepath.Join(t.TempDir(), "lanyard.db"), Keys: seal.NewKeys(), Now: c.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := w.store.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	log := slog.New(slog.NewTextHandler(t.Output(), nil))
+	w.login, err = login.New(login.Config{URL: self, Store: w.store, Now: c.Now, Log: log,
+		// The password is "correct horse", at the lowest cost.
+		Local: login.Local{Users: []login.LocalUser{{Name: "anna", FullName: "Anna Virtanen", Email: "anna@example.org",
+			Password: "$argon2id$v=19$m=8,t=1,p=1$AAAAAAAAAAAAAAAAAAAAAA$8jCjveL9purNVvxZWhjl0nULgTWD4Roxh/u/NFFSew0"}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.issuer, err = issuer.New(issuer.Config{URL: self, Login: w.login, Store: w.store, Now: c.Now, Log: log,
+		Clients: []issuer.Client{{ID: "hub", Secret: hubKey, RedirectURIs: []string{hubURI}},
+			{ID: "app", RedirectURIs: []string{"http://127.0.0.1/cb?x=1", "https://app.example/cb"}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.issuer.Mount(w.mux)
+	if err := w.issuer.RotateKeys(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.browser = w.newBrowser()
+	return w
+}
+
+func (w *world) newBrowser() *http.Client {
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return &http.Client{Transport: w, Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+}
+
+// signIn signs Anna in in the browser.
+func (w *world) signIn() {
+	w.t.Helper()
+	in, err := w.login.Password(w.t.Context(), "anna", "correct horse", "/", login.Request{Address: "192.0.2.1"})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	home, err := url.Parse(self)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.browser.Jar.SetCookies(home, []*http.Cookie{{Name: login.CookieName(true), Value: in.Cookie.Reveal(), Path: "/", Secure: true}})
+	if w.by, err = w.login.BrowserActor(w.t.Context(), in.Cookie, login.Request{Address: "192.0.2.1"}); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// ctx lets independent clients reach the issuer.
+func (w *world) ctx() context.Context {
+	return oidc.ClientContext(w.t.Context(), &http.Client{Transport: w})
+}
+
+// client is golang.org/x/oauth2 as a client of ours, with what discovery told go-oidc.
+func (w *world) client(id, secret, redirect string, scopes ...string) (*oidc.Provider, *oauth2.Config) {
+	w.t.Helper()
+	p, err := oidc.NewProvider(w.ctx(), self)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	e := p.Endpoint()
+	e.AuthStyle = oauth2.AuthStyleInParams
+	if secret != "" {
+		e.AuthStyle = oauth2.AuthStyleInHeader
+	}
+	return p, &oauth2.Config{ClientID: id, ClientSecret: secret, RedirectURL: redirect, Endpoint: e, Scopes: scopes}
+}
+
+// answer is what an endpoint said.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+	json   map[string]any
+}
+
+func (w *world) send(r *http.Request) answer {
+	w.t.Helper()
+	resp, err := w.browser.Do(r)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	a := answer{status: resp.StatusCode, header: resp.Header, body: string(body)}
+	_ = json.Unmarshal(body, &a.json) // a page has none
+	return a
+}
+
+func (w *world) get(path string) answer {
+	w.t.Helper()
+	r, err := http.NewRequestWithContext(w.t.Context(), http.MethodGet, self+path, nil)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return w.send(r)
+}
+
+// post sends a form; change may alter the request.
+func (w *world) post(path string, form url.Values, change func(*http.Request)) answer {
+	w.t.Helper()
+	r, err := http.NewRequestWithContext(w.t.Context(), http.MethodPost, self+path, strings.NewReader(form.Encode()))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	if change != nil {
+		change(r)
+	}
+	return w.send(r)
+}
+
+func basic(id, secret string) func(*http.Request) {
+	return func(r *http.Request) { r.SetBasicAuth(id, secret) }
+}
+
+var verifier = strings.Repeat("v", 43)
+
+// request is a good authorization request of the command line.
+func request() url.Values {
+	return url.Values{"response_type": {"code"}, "client_id": {"lanyard-cli"}, "redirect_uri": {loopback}, "state": {"the-state"},
+		"scope": {"openid profile email offline_access"}, "nonce": {"the-nonce"},
+		"code_challenge": {oauth2.S256ChallengeFromVerifier(verifier)}, "code_challenge_method": {"S256"}}
+}
+
+func with(v url.Values, pairs ...string) url.Values {
+	for i := 0; i < len(pairs); i += 2 {
+		if v.Set(pairs[i], pairs[i+1]); pairs[i+1] == "" {
+			v.Del(pairs[i])
+		}
+	}
+	return v
+}
+
+// code gets an authorization code for the command line.
+func (w *world) code(pairs ...string) string {
+	w.t.Helper()
+	a := w.get("/authorize?" + with(request(), pairs...).Encode())
+	to, err := url.Parse(a.header.Get("Location"))
+	if err != nil || to.Query().Get("code") == "" {
+		w.t.Fatalf("no code: %d %s %s", a.status, a.header.Get("Location"), a.body)
+	}
+	return to.Query().Get("code")
+}
+
+func redeem(code string, pairs ...string) url.Values {
+	return with(url.Values{"grant_type": {"authorization_code"}, "client_id": {"lanyard-cli"}, "code": {code},
+		"redirect_uri": {loopback}, "code_verifier": {verifier}}, pairs...)
+}
+
+// tokens gets tokens for the command line.
+func (w *world) tokens(pairs ...string) map[string]any {
+	w.t.Helper()
+	a := w.post("/token", redeem(w.code(pairs...)), nil)
+	if a.status != http.StatusOK {
+		w.t.Fatalf("no tokens: %d %s", a.status, a.body)
+	}
+	return a.json
+}
+
+// works reports whether our own API honours an access token.
+func (w *world) works(token any) bool {
+	w.t.Helper()
+	text, _ := token.(string)
+	_, err := w.login.Actor(w.t.Context(), material.Secret(text), login.Request{})
+	return err == nil
+}
