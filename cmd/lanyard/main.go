@@ -1,26 +1,49 @@
+// Command lanyard is server, S3 gateway, command line and delivery agent in one binary. This
+// package wires everything and holds no rule: main and the registry of kinds and targets, then
+// serve, which makes every part (wire.go) and runs it (run.go).
 package main
 
 import (
-	_ "github.com/coreos/go-oidc/v3/oidc"
-	_ "github.com/go-jose/go-jose/v4"
-	_ "github.com/goccy/go-yaml"
-	_ "github.com/jackc/pgx/v5/stdlib"
-	_ "github.com/pressly/goose/v3"
-	_ "github.com/prometheus/client_golang/prometheus/promhttp"
-	_ "github.com/spf13/cobra"
-	_ "github.com/spf13/cobra/doc"
-	_ "github.com/versity/versitygw/backend/posix"
-	_ "github.com/versity/versitygw/s3api"
-	_ "github.com/zalando/go-keyring"
-	_ "github.com/zitadel/oidc/v3/pkg/op"
-	_ "golang.org/x/crypto/argon2"
-	_ "golang.org/x/oauth2"
-	_ "golang.org/x/sync/errgroup"
-	_ "golang.org/x/sys/unix"
-	_ "golang.org/x/term"
-	_ "golang.org/x/time/rate"
-	_ "modernc.org/sqlite"
-	_ "rsc.io/qr"
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/lanyardhq/lanyard/internal/cli"
+	"github.com/lanyardhq/lanyard/internal/cli/admin"
+	"github.com/lanyardhq/lanyard/internal/cli/console"
+	"github.com/lanyardhq/lanyard/internal/cli/programs"
+	"github.com/lanyardhq/lanyard/internal/config"
+	"github.com/lanyardhq/lanyard/internal/objectstore/embedded"
+	"github.com/lanyardhq/lanyard/internal/signin"
 )
 
-func main() {}
+// version is set by the linker.
+var version = "dev"
+
+func main() {
+	if len(os.Args) > 1 && os.Args[1] == embedded.Command {
+		os.Exit(embedded.Main())
+	}
+	os.Exit(commandLine())
+}
+
+// commandLine runs the command line and returns its exit code.
+func commandLine() int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	program, err := os.Executable()
+	if err != nil {
+		program = os.Args[0]
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	c := &console.Console{Streams: console.Standard(os.Stdin, os.Stdout, os.Stderr), Getenv: os.Getenv, Now: time.Now, Zone: time.Local,
+		Version: version, Host: host, Keyring: signin.SystemKeyring(os.Getenv), OpenBrowser: cli.Browser(os.Getenv)}
+	more := programs.Commands(programs.Config{Console: c, Targets: targets(), Program: program, Environ: os.Environ()})
+	more = append(more, admin.Command(c, config.DataDir(os.Geteuid(), os.Getenv)), serveCommand(), configCommand())
+	return cli.Run(ctx, cli.Config{Console: c, More: more}, os.Args[1:])
+}
