@@ -50,16 +50,20 @@ func Check(path, dataDir string) (Config, []Mistake) {
 	case len(text) > maxFile:
 		return Config{}, []Mistake{{File: path, Text: "the file is larger than 1 MiB"}}
 	}
-	return parse(path, text, dataDir)
+	dir, err := filepath.Abs(filepath.Dir(path)) // parts of the server change their working directory
+	if err != nil {
+		return Config{}, []Mistake{{File: path, Text: err.Error()}}
+	}
+	return parse(path, dir, text, dataDir)
 }
 
-func parse(path string, text []byte, dataDir string) (Config, []Mistake) {
+func parse(path, dir string, text []byte, dataDir string) (Config, []Mistake) {
 	c := Default(dataDir)
 	// What lies in the data directory is placed anew: the file may move the directory.
 	c.AdminSocket, c.MasterKeyFile, c.Upstream.Directory = "", "", ""
 	d := &decoder{file: path, at: map[string]*token.Position{}, broken: map[string]bool{}}
 	d.decode(text, &c)
-	c.resolve(filepath.Dir(path))
+	c.resolve(dir)
 	c.place()
 	d.judge(c)
 	slices.SortStableFunc(d.mistakes, func(a, b Mistake) int {

@@ -208,7 +208,9 @@ func TestAMissingFileIsOneMistake(t *testing.T) {
 
 func TestFileNamesAreSeenFromTheFile(t *testing.T) {
 	dir := t.TempDir()
-	c, mistakes := config.Check(write(t, dir, "lanyard.yaml", "data_dir: state\nupstream: {directory: objects}\n", 0o644), "/elsewhere")
+	write(t, dir, "lanyard.yaml", "data_dir: state\nupstream: {directory: objects}\n", 0o644)
+	t.Chdir(dir) // so that its own name is relative too
+	c, mistakes := config.Check("lanyard.yaml", "/elsewhere")
 	if len(mistakes) > 0 {
 		t.Fatal(mistakes)
 	}

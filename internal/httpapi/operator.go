@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"strconv"
+	"time"
 
 	"github.com/lanyardhq/lanyard/api"
 	"github.com/lanyardhq/lanyard/internal/audit"
@@ -106,7 +107,7 @@ func (a *API) verifyAudit(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return api.AuditVerification{Schema: api.SchemaAuditVerification, Intact: bad == 0, FirstBad: bad, ServerTime: a.Now().UTC()}, nil
+	return api.AuditVerification{Schema: api.SchemaAuditVerification, Intact: bad == 0, FirstBad: bad, ServerTime: a.Now().UTC().Truncate(time.Second)}, nil
 }
 
 // openAPI answers with the description of this interface, to everybody.
