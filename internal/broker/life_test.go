@@ -17,6 +17,7 @@ import (
 )
 
 func TestExtend(t *testing.T) {
+	w := newWorld(t)
 	for _, tc := range []struct {
 		name  string
 		after time.Duration // since the key was made, for 24 hours
@@ -40,7 +41,7 @@ func TestExtend(t *testing.T) {
 		{"at the instant of its end", 24 * hour, 0, 0, 24 * hour, fault.Conflict},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			w := newWorld(t)
+			start := w.clock.Now()
 			c := w.issue("ann", 24*hour)
 			w.clock.move(tc.after)
 			var until time.Time
@@ -87,6 +88,7 @@ func TestFrozenAndEndedKeysCannotBeExtended(t *testing.T) {
 
 // Who froze, who may thaw.
 func TestThaw(t *testing.T) {
+	w := newWorld(t)
 	for _, tc := range []struct {
 		frozenBy, thawedBy string
 		code               fault.Code
@@ -96,7 +98,6 @@ func TestThaw(t *testing.T) {
 		{"operator", "ann", fault.Conflict}, {"operator", "max", fault.Conflict}, {"operator", "operator", ""},
 	} {
 		t.Run(tc.frozenBy+" then "+tc.thawedBy, func(t *testing.T) {
-			w := newWorld(t)
 			who := func(name string) identity.Actor {
 				if name == "operator" {
 					return operator()
