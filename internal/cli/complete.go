@@ -26,7 +26,7 @@ type names struct {
 }
 
 func (a *app) completion() *cobra.Command {
-	cmd := &cobra.Command{Use: "completion SHELL", Short: "Print the completion script for bash, zsh, fish or powershell", Args: console.Takes(1, 1, "the shell"),
+	cmd := &cobra.Command{Use: "completion SHELL", Short: "Print the completion script of a shell", Args: console.Takes(1, 1, "the shell"),
 		ValidArgs: []string{"bash", "zsh", "fish", "powershell"},
 		Example: `  source <(lanyard completion bash)
   lanyard completion zsh > "${fpath[1]}/_lanyard"

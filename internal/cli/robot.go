@@ -44,8 +44,8 @@ func (a *app) robotCreate() *cobra.Command {
 				a.Say("\nUse it: keep it in a file that only the program can read, and set LANYARD_TOKEN_FILE")
 			}})
 		}}
-	cmd.Flags().StringVar(&role, "role", "", "user or deputy (`ROLE`)")
-	cmd.Flags().StringArrayVar(&scopes, "scope", nil, "what its token is for; may be repeated (`SCOPE`)")
+	cmd.Flags().StringVar(&role, "role", "", "its `ROLE`: user or deputy")
+	cmd.Flags().StringArrayVar(&scopes, "scope", nil, "a `SCOPE` of its token; may be repeated")
 	life.Flags(cmd)
 	return cmd
 }

@@ -58,10 +58,10 @@ func (a *app) stop(noun, verbs string, freeze func(cmd *cobra.Command, c *client
 	var reason string
 	word := strings.ToUpper(noun)
 	freezer := &cobra.Command{Use: "freeze " + word, Short: "Stop everything of " + verbs, Args: console.Takes(1, 1, "the "+noun),
-		Example: "  lanyard admin " + noun + " freeze " + word + " --reason \"laptop stolen\"",
+		Example: "  lanyard admin " + noun + " freeze " + word + " --reason \"see ticket 4711\"",
 		RunE: a.run(func(cmd *cobra.Command, c *client.Client, args []string) error {
 			if reason == "" {
-				return console.Usage("the reason is missing: it is shown to the people concerned").WithHint("add --reason TEXT")
+				return console.Usage("the reason is missing: it is shown to the people concerned").WithHint("add --reason REASON")
 			}
 			got, err := freeze(cmd, c, args[0], reason)
 			if err != nil {
@@ -69,7 +69,7 @@ func (a *app) stop(noun, verbs string, freeze func(cmd *cobra.Command, c *client
 			}
 			return a.receipt("Frozen: "+noun+" "+args[0], got)
 		})}
-	freezer.Flags().StringVar(&reason, "reason", "", "why; it is shown to the people concerned (`TEXT`)")
+	freezer.Flags().StringVar(&reason, "reason", "", "the `REASON`, which the people concerned are shown")
 	thawer := &cobra.Command{Use: "thaw " + word, Short: "Let " + verbs + " go on", Args: console.Takes(1, 1, "the "+noun),
 		Example: "  lanyard admin " + noun + " thaw " + word,
 		RunE: a.run(func(cmd *cobra.Command, c *client.Client, args []string) error {

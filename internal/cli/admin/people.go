@@ -40,8 +40,8 @@ func (a *app) personList() *cobra.Command {
 				a.Table([]string{"NAME", "E-MAIL", "ISSUER", "SUBJECT", "LAST SEEN", "STATE", "ACCOUNT"}, rows)
 			}})
 		})}
-	cmd.Flags().StringVar(&f.Search, "search", "", "part of the name, e-mail, subject or id (`TEXT`)")
-	cmd.Flags().StringVar(&f.Issuer, "issuer", "", "only people of this identity provider (`URL`)")
+	cmd.Flags().StringVar(&f.Search, "search", "", "only those with this `TEXT` in name, e-mail, subject or id")
+	cmd.Flags().StringVar(&f.Issuer, "issuer", "", "only people of the identity provider with this `URL`")
 	cmd.Flags().IntVar(&f.Limit, "limit", 0, "at most this `NUMBER`")
 	return cmd
 }
@@ -70,7 +70,7 @@ func (a *app) robot() *cobra.Command {
 
 func (a *app) provider() *cobra.Command {
 	return console.Group("provider", "Stop everybody whom an identity provider vouches for",
-		"  lanyard admin provider freeze https://idp.example.org --reason \"its key leaked\"\n  lanyard admin provider thaw https://idp.example.org",
+		"  lanyard admin provider freeze https://idp.example.org --reason \"key leaked\"\n  lanyard admin provider thaw https://idp.example.org",
 		a.stop("provider", "all people of an identity provider (its issuer URL)", func(cmd *cobra.Command, c *client.Client, issuer, reason string) (api.Receipt, error) {
 			return c.FreezeProvider(cmd.Context(), issuer, reason)
 		}, func(cmd *cobra.Command, c *client.Client, issuer string) (api.Receipt, error) {
@@ -94,8 +94,8 @@ func (a *app) audit() *cobra.Command {
 			return a.Show(console.Result{Document: got, Text: func() { a.records(got.Items) }})
 		})}
 	cmd.Flags().BoolVar(&verify, "verify", false, "check that no record was changed or removed")
-	cmd.Flags().StringVar(&f.Subject, "subject", "", "only what was done to this (`ID`)")
-	cmd.Flags().StringVar(&f.Actor, "actor", "", "only what this account did (`ID`)")
+	cmd.Flags().StringVar(&f.Subject, "subject", "", "only what was done to what has this `ID`")
+	cmd.Flags().StringVar(&f.Actor, "actor", "", "only what the account with this `ID` did")
 	cmd.Flags().Int64Var(&f.Before, "before", 0, "only records before this `NUMBER`")
 	cmd.Flags().IntVar(&f.Limit, "limit", 50, "at most this `NUMBER`")
 	return cmd

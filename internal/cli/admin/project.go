@@ -19,13 +19,13 @@ type order struct {
 
 func (o *order) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringVar(&o.title, "title", "", "its title (`TEXT`)")
-	f.StringVar(&o.description, "description", "", "what it is about (`TEXT`)")
-	f.StringVar(&o.quota, "quota", "", "its storage: 150TB; 0 for no limit (`SIZE`)")
-	f.Int64Var(&o.buckets, "buckets", 0, "how many buckets it may have; 0 for no limit (`NUMBER`)")
-	f.StringVar(&o.life, "default-life", "", "how long its keys live unless said otherwise: 7d (`TIME`)")
-	f.StringVar(&o.maxLife, "max-life", "", "how long its keys may live at most: 7d (`TIME`)")
-	f.StringVar(&o.ends, "ends", "", "when it ends: 2027-12-31 (`DATE`)")
+	f.StringVar(&o.title, "title", "", "its `TITLE`")
+	f.StringVar(&o.description, "description", "", "a `TEXT` about it")
+	f.StringVar(&o.quota, "quota", "", "the `SIZE` of its storage: 150TB; 0 for no limit")
+	f.Int64Var(&o.buckets, "buckets", 0, "the `NUMBER` of buckets it may have; 0 for no limit")
+	f.StringVar(&o.life, "default-life", "", "the `TIME` that its keys live unless said otherwise: 7d")
+	f.StringVar(&o.maxLife, "max-life", "", "the `TIME` that its keys may live at most: 7d")
+	f.StringVar(&o.ends, "ends", "", "the `DATE` when it ends: 2027-12-31")
 }
 
 // parse returns the order of those flags that were given.
@@ -83,7 +83,7 @@ func (a *app) project() *cobra.Command {
 func (a *app) projectCreate() *cobra.Command {
 	var o order
 	cmd := &cobra.Command{Use: "create NAME", Short: "Make a project", Args: console.Takes(1, 1, "its name or number"),
-		Example: "  lanyard admin project create 462000008 --title \"Climate\" --quota 150TB --ends 2027-12-31",
+		Example: "  lanyard admin project create 462000008 --quota 150TB --ends 2027-12-31",
 		RunE: a.run(func(cmd *cobra.Command, c *client.Client, args []string) error {
 			p, err := o.parse(cmd, a.Console)
 			if err != nil {

@@ -70,8 +70,8 @@ type Lifetime struct{ span, until string }
 
 // Flags adds them to a command.
 func (l *Lifetime) Flags(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&l.span, "for", "", "how long it lives: 7d, 36h, 90m (`TIME`)")
-	cmd.Flags().StringVar(&l.until, "until", "", "when it ends: 2026-12-01 (that day's end) or 2026-12-01T12:00 (`DATE`)")
+	cmd.Flags().StringVar(&l.span, "for", "", "live for this `TIME`: 7d, 36h, 90m")
+	cmd.Flags().StringVar(&l.until, "until", "", "live until this `DATE`: 2026-12-01 (its end) or 2026-12-01T12:00")
 }
 
 // Parse reads them; both results are zero if neither flag was given.

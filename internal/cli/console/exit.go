@@ -48,10 +48,10 @@ func Exits() []struct {
 	}{
 		{OK, "ok", "done, or nothing to do"},
 		{Failed, "error", "anything that is not below"},
-		{Misuse, "usage", "wrong flags or values; a question that could not be asked"},
+		{Misuse, "usage", "wrong flags or values; a question not asked"},
 		{NotFound, "not_found", "no such project, key, … that you may know of"},
 		{AuthNeeded, "auth_required", "not signed in, or the session has ended"},
-		{Denied, "denied", "signed in but not allowed, or the approval was refused"},
+		{Denied, "denied", "signed in but not allowed, or refused"},
 		{Conflict, "conflict_or_limit", "changed meanwhile, wrong state, quota or cap"},
 		{Unavailable, "upstream_unavailable", "no answer; it is safe to try again"},
 		{TimedOut, "timed_out", "nobody approved in time"},

@@ -14,7 +14,7 @@ func ParseSpan(s string) (time.Duration, error) {
 	units := map[byte]time.Duration{'w': 7 * 24 * time.Hour, 'd': 24 * time.Hour, 'h': time.Hour, 'm': time.Minute, 's': time.Second}
 	bad := Usage("%q is not a length of time", s).WithHint("write it as 7d, 36h, 90m or 1d12h")
 	var sum time.Duration
-	for rest := s; rest != "" || sum == 0; {
+	for rest := s; rest != ""; {
 		digits := len(rest) - len(strings.TrimLeft(rest, "0123456789"))
 		n, err := strconv.ParseInt(rest[:digits], 10, 32)
 		if err != nil || digits == len(rest) || units[rest[digits]] == 0 {
@@ -26,9 +26,9 @@ func ParseSpan(s string) (time.Duration, error) {
 		}
 		sum += time.Duration(n) * unit
 		rest = rest[digits+1:]
-		if rest == "" && sum == 0 {
-			return 0, bad
-		}
+	}
+	if sum == 0 {
+		return 0, bad
 	}
 	return sum, nil
 }
