@@ -14,6 +14,7 @@ import (
 	"github.com/lanyardhq/lanyard/internal/store/seal"
 )
 
+//nolint:gosec // no credential: a query for them
 const selectCredential = `SELECT c.id, c.kind, c.project_id, c.owner_id, c.name, c.public_id, c.spec, c.status, c.reason,
 	c.created_at, c.expires_at, c.due_at, c.ended_at, c.last_used_at, c.last_used_by, c.generation, p.name, a.name, c.state
 	FROM credential c JOIN project p ON p.id = c.project_id JOIN account a ON a.id = c.owner_id`

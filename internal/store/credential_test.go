@@ -61,6 +61,39 @@ func TestInsertCredentialMeetsWhatIsThere(t *testing.T) {
 	})
 }
 
+// TestOneOfManyInsertsWins: those that lose do not undo the work of the others in their
+// transaction.
+func TestOneOfManyInsertsWins(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		var wg sync.WaitGroup
+		errs := make([]error, 40)
+		for i := range errs {
+			wg.Go(func() {
+				c := key(i)
+				if i%2 == 0 {
+					c.PublicID = "LYDTHESAME"
+				}
+				_, errs[i] = w.InsertCredential(t.Context(), c, secretOf(i), did("s3key.create", c.ID))
+			})
+		}
+		wg.Wait()
+		same := 0
+		for i, err := range errs {
+			switch {
+			case i%2 == 0 && err == nil:
+				same++
+			case i%2 == 0 && !errors.Is(err, fault.ErrStale), i%2 == 1 && err != nil:
+				t.Errorf("insert %d: %v", i, err)
+			}
+		}
+		cs, err := w.ListCredentials(t.Context(), credential.Filter{})
+		if err != nil || same != 1 || len(cs) != 21 {
+			t.Errorf("%d with the same public id, %d in all, %v", same, len(cs), err)
+		}
+		w.verified(t)
+	})
+}
+
 func TestSaveCredentialsAllOrNone(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		a, b := w.insert(t, 1), w.insert(t, 2)

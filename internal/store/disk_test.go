@@ -48,6 +48,9 @@ func TestFullDisk(t *testing.T) {
 	if _, err := os.Stat(ballast); err != nil {
 		t.Fatalf("the ballast is off already: %v", err)
 	}
+	check(t, w.Close())
+	stuff(t, disk)
+	w.Store = another(t, w.config) // a server that is restarted on a full disk comes up
 	live, err := w.ListCredentials(t.Context(), credential.Filter{})
 	check(t, err)
 	for i, c := range live {
@@ -77,9 +80,29 @@ func TestFullDisk(t *testing.T) {
 	}
 	w.insert(t, 99999)
 	check(t, w.Close())
+
+	// Even without the files that SQLite needs while it runs.
+	stuff(t, disk)
+	if files, err := filepath.Glob(w.config.Path + "-*"); err != nil || len(files) != 0 {
+		t.Fatalf("left by a stopped server: %v, %v", files, err)
+	}
 	w.Store = another(t, w.config)
 	w.verified(t)
-	w.get(t, "crd_99999")
+	_, err = w.SaveCredentials(t.Context(), []credential.Credential{w.get(t, "crd_99999").End(start, credential.Deleted)}, changed)
+	check(t, err)
+}
+
+// stuff writes a file until not a byte more goes in.
+func stuff(t *testing.T, dir string) {
+	t.Helper()
+	filler, err := os.OpenFile(filepath.Join(dir, "filler"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	check(t, err)
+	defer filler.Close()
+	for size := 1 << 20; size > 0; size /= 2 {
+		for err = nil; err == nil; {
+			_, err = filler.Write(make([]byte, size))
+		}
+	}
 }
 
 // fill reopens w on the disk that its path names, and writes until no more goes in.
@@ -90,14 +113,7 @@ func fill(t *testing.T, w *world) *world {
 	for n := range 300 {
 		w.insert(t, n)
 	}
-	filler, err := os.Create(filepath.Join(filepath.Dir(w.config.Path), "filler"))
-	check(t, err)
-	defer filler.Close()
-	for size := 1 << 20; size > 0; size /= 2 {
-		for err = nil; err == nil; {
-			_, err = filler.Write(make([]byte, size))
-		}
-	}
+	stuff(t, filepath.Dir(w.config.Path))
 	for n := 300; ; n++ {
 		c := key(n)
 		_, err := w.InsertCredential(t.Context(), c, secretOf(n), did("s3key.create", c.ID))

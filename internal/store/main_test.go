@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -41,31 +40,14 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// start is when the tests' clocks begin.
+// start is when the tests' clock stands.
 var start = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 
-// clock is a clock that stands until it is moved.
-type clock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func (c *clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *clock) move(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
-}
+func clock() time.Time { return start }
 
 // world is a store with an account, a project and what tests need to make more.
 type world struct {
 	*store.Store
-	*clock
 	config store.Config
 }
 
@@ -80,8 +62,7 @@ func each(t *testing.T, test func(t *testing.T, w *world)) {
 // open opens a new database of a kind, with a project and a person.
 func open(t testing.TB, kind string) *world {
 	t.Helper()
-	w := &world{clock: &clock{now: start}}
-	w.config = store.Config{Keys: seal.NewKeys(), Now: w.Now}
+	w := &world{config: store.Config{Keys: seal.NewKeys(), Now: clock}}
 	if kind == "sqlite" {
 		w.config.Path = filepath.Join(t.TempDir(), "data", "lanyard.db")
 	} else {

@@ -23,10 +23,12 @@ import (
 // cluster is a PostgreSQL server of our own, on a socket in a directory of its own. The first test
 // that needs it starts it, and TestMain stops it.
 type cluster struct {
-	once sync.Once
-	dir  string
-	cmd  *exec.Cmd
-	err  error
+	once  sync.Once
+	dir   string
+	owner *syscall.Credential
+	args  []string
+	cmd   *exec.Cmd
+	err   error
 }
 
 var postgres cluster
@@ -34,7 +36,7 @@ var postgres cluster
 // newDatabase makes an empty database and returns its address.
 func (c *cluster) newDatabase(t testing.TB) string {
 	t.Helper()
-	c.once.Do(func() { c.err = c.start() })
+	c.once.Do(func() { c.err = c.start("fsync=off") })
 	if c.err != nil {
 		t.Fatalf("PostgreSQL does not start: %v", c.err)
 	}
@@ -63,34 +65,39 @@ func (c *cluster) run(t testing.TB, text string) {
 }
 
 // start makes the cluster and returns once it answers. PostgreSQL refuses to run as root.
-func (c *cluster) start() (err error) {
+func (c *cluster) start(setting string) (err error) {
 	bins, err := filepath.Glob("/usr/lib/postgresql/*/bin")
 	if err != nil || len(bins) == 0 {
 		return fmt.Errorf("it is not installed: apt-get install postgresql")
 	}
-	bin := slices.MaxFunc(bins, func(a, b string) int { return strings.Compare(filepath.Dir(a), filepath.Dir(b)) })
+	bin := slices.Max(bins)
 	if c.dir, err = os.MkdirTemp("", "lanyard-pg-"); err != nil {
 		return err
 	}
-	owner, err := owner()
-	if err != nil {
+	if c.owner, err = owner(); err != nil {
 		return err
 	}
-	if owner != nil {
-		if err := os.Chown(c.dir, int(owner.Uid), int(owner.Gid)); err != nil {
+	if c.owner != nil {
+		if err := os.Chown(c.dir, int(c.owner.Uid), int(c.owner.Gid)); err != nil {
 			return err
 		}
 	}
 	data := filepath.Join(c.dir, "data")
 	initdb := exec.Command(filepath.Join(bin, "initdb"), "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync")
-	initdb.Dir, initdb.SysProcAttr = c.dir, &syscall.SysProcAttr{Credential: owner}
+	initdb.Dir, initdb.SysProcAttr = c.dir, &syscall.SysProcAttr{Credential: c.owner}
 	if out, err := initdb.CombinedOutput(); err != nil {
 		return fmt.Errorf("initdb: %w: %s", err, out)
 	}
-	c.cmd = exec.Command(filepath.Join(bin, "postgres"), "-D", data, "-k", c.dir, "-c", "listen_addresses=", "-c", "fsync=off",
-		"-c", "max_connections=200", "-c", "lc_messages=C")
+	c.args = []string{filepath.Join(bin, "postgres"), "-D", data, "-k", c.dir, "-c", "listen_addresses=", "-c", setting,
+		"-c", "max_connections=200", "-c", "lc_messages=C"}
+	return c.serve()
+}
+
+// serve runs the server, and returns once it answers.
+func (c *cluster) serve() error {
+	c.cmd = exec.Command(c.args[0], c.args[1:]...)
 	// It must not outlive this process, however that ends.
-	c.cmd.Dir, c.cmd.SysProcAttr = c.dir, &syscall.SysProcAttr{Credential: owner, Pdeathsig: syscall.SIGQUIT}
+	c.cmd.Dir, c.cmd.SysProcAttr = c.dir, &syscall.SysProcAttr{Credential: c.owner, Pdeathsig: syscall.SIGQUIT}
 	log, err := c.cmd.StderrPipe()
 	if err != nil {
 		return err
@@ -111,6 +118,12 @@ func (c *cluster) start() (err error) {
 		}
 	}
 	return fmt.Errorf("it said: %s", said.String())
+}
+
+// kill ends the server at once: it writes nothing more.
+func (c *cluster) kill() {
+	c.cmd.Process.Signal(syscall.SIGQUIT)
+	c.cmd.Wait()
 }
 
 // owner is who runs PostgreSQL if we are root, else nil.
@@ -135,8 +148,7 @@ func owner() (*syscall.Credential, error) {
 
 func (c *cluster) stop() {
 	if c.cmd != nil && c.cmd.Process != nil {
-		c.cmd.Process.Signal(syscall.SIGQUIT)
-		c.cmd.Wait()
+		c.kill()
 	}
 	if c.dir != "" {
 		os.RemoveAll(c.dir)

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
@@ -23,6 +24,7 @@ const ballastSize = 16 << 20
 type disk struct {
 	lock    *os.File
 	ballast string
+	mu      sync.Mutex // held while the ballast is loaded or thrown
 	// light is true while there is no ballast: then nothing new is issued.
 	light atomic.Bool
 }
@@ -32,7 +34,7 @@ func takeDisk(dir string) (*disk, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make data directory: %w", err)
 	}
-	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // the operator names it
 	if err != nil {
 		return nil, fmt.Errorf("lock data directory: %w", err)
 	}
@@ -49,9 +51,8 @@ func takeDisk(dir string) (*disk, error) {
 	}
 	d := &disk{lock: f, ballast: filepath.Join(dir, "ballast")}
 	d.load()
-	pid := fmt.Appendf(nil, "%d\n", os.Getpid())
-	if err := f.Truncate(0); err == nil {
-		_, err = f.WriteAt(pid, 0)
+	if err = f.Truncate(0); err == nil {
+		_, err = fmt.Fprintln(f, os.Getpid())
 	}
 	if err != nil && !errors.Is(err, unix.ENOSPC) { // a full disk must not keep the server down
 		return nil, errors.Join(fmt.Errorf("lock data directory: %w", err), d.release())
@@ -63,13 +64,15 @@ func (d *disk) release() error { return d.lock.Close() }
 
 // load takes the ballast on board, if it is not there and leaves as much room again.
 func (d *disk) load() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	if info, err := os.Stat(d.ballast); err == nil && info.Size() == ballastSize {
 		d.light.Store(false)
 		return
 	}
 	d.light.Store(true)
 	var fs unix.Statfs_t
-	if err := unix.Statfs(filepath.Dir(d.ballast), &fs); err != nil || uint64(fs.Bavail)*uint64(fs.Bsize) < 2*ballastSize {
+	if err := unix.Statfs(filepath.Dir(d.ballast), &fs); err != nil || fs.Bavail < 2*ballastSize/uint64(fs.Bsize) { //nolint:gosec // block sizes are positive
 		return
 	}
 	if writeZeros(d.ballast, ballastSize) != nil {
@@ -81,27 +84,37 @@ func (d *disk) load() {
 
 // throw throws the ballast off.
 func (d *disk) throw() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	d.light.Store(true)
 	os.Remove(d.ballast) // if it was gone already, a retry does no harm
 }
 
 // writeZeros writes real blocks: a sparse file would weigh nothing.
 func writeZeros(path string, size int) error {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600) //nolint:gosec // the operator names it
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(make([]byte, size))
+	zeros := make([]byte, 1<<20)
+	for done := 0; done < size && err == nil; done += len(zeros) {
+		_, err = f.Write(zeros)
+	}
 	return errors.Join(err, f.Sync(), f.Close())
 }
 
 // Revoke is Write for changes that take rights away: on a full disk they go through once the
 // ballast is off.
 func (db *DB) Revoke(ctx context.Context, do func(context.Context, *Tx) error) error {
-	err := db.Write(ctx, do)
+	return db.despiteFullDisk(func() error { return db.Write(ctx, do) })
+}
+
+// despiteFullDisk does what must be possible on a full disk.
+func (db *DB) despiteFullDisk(do func() error) error {
+	err := do()
 	if db.disk != nil && errors.Is(err, errDiskFull) {
 		db.disk.throw()
-		err = db.Write(ctx, do)
+		err = do()
 	}
 	return err
 }

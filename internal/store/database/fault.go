@@ -2,6 +2,7 @@ package database
 
 import (
 	"context"
+	"database/sql"
 	"database/sql/driver"
 	"errors"
 	"io"
@@ -39,9 +40,12 @@ func classify(err error) error {
 	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return classifyPostgres(e)
 	}
-	_, network := errors.AsType[net.Error](err)
-	if network || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, driver.ErrBadConn) ||
-		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) {
+	_, lost := errors.AsType[net.Error](err)
+	for _, e := range []error{driver.ErrBadConn, pgconn.ErrConnClosed, net.ErrClosed, io.EOF, io.ErrUnexpectedEOF,
+		context.DeadlineExceeded, sql.ErrTxDone} { // the last if the transaction ran out of time
+		lost = lost || errors.Is(err, e)
+	}
+	if lost {
 		return unavailable("the database does not answer", err)
 	}
 	return err

@@ -104,7 +104,7 @@ func (db *DB) transact(ctx context.Context, jobs []*job) error {
 	if err != nil {
 		return fmt.Errorf("begin transaction: %w", classify(err))
 	}
-	defer sqlTx.Rollback() // does nothing after a commit
+	defer func() { _ = sqlTx.Rollback() }() // does nothing after a commit
 	t := &Tx{sqlTx}
 	if db.Postgres {
 		if _, err := t.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, writersLock); err != nil {
