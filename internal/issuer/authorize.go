@@ -3,7 +3,6 @@ package issuer
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -53,24 +52,22 @@ func (s *server) Authorize(ctx context.Context, r *op.ClientRequest[oidc.AuthReq
 		return refuse("invalid_scope", "a scope is not known here")
 	}
 	by, err := s.person(ctx, r.Header)
-	prompt := strings.Fields(form.Get("prompt"))
-	switch code := fault.CodeOf(err); {
-	case code == fault.Denied:
-		return refuse("access_denied", fault.Public(err).Message)
-	case code == fault.Unavailable:
-		return refuse("temporarily_unavailable", "try again in a minute")
-	case code != "" && code != fault.Unauthenticated:
-		s.c.Log.ErrorContext(ctx, "authorization request failed", "err", err)
-		return refuse("server_error", "internal error")
-	case (err != nil || s.stale(by, form)) && slices.Contains(prompt, "none"):
-		return refuse("login_required", "nobody is signed in in this browser")
-	case err != nil || s.stale(by, form):
+	nobody := fault.CodeOf(err) == fault.Unauthenticated
+	if err != nil && !nobody {
+		e := s.name(ctx, err)
+		return refuse(e.Code, e.Text)
+	}
+	if nobody || s.stale(by, form) {
+		if slices.Contains(strings.Fields(form.Get("prompt")), "none") {
+			return refuse("login_required", "nobody is signed in in this browser, or not lately")
+		}
 		return op.NewRedirect("/login?next=" + url.QueryEscape(authorizePath+"?"+afterLogin(form).Encode())), nil
 	}
 	code, err := s.c.Login.GrantCode(ctx, by, login.CodeRequest{ClientID: c.ID, RedirectURI: r.Data.RedirectURI,
 		Challenge: form.Get("code_challenge"), Nonce: form.Get("nonce"), Host: form.Get("host"), Scopes: scopes})
 	if err != nil {
-		return nil, s.fail(ctx, err)
+		e := s.name(ctx, err)
+		return refuse(e.Code, e.Text)
 	}
 	return back(url.Values{"code": {code.Reveal()}})
 }
@@ -108,7 +105,7 @@ func (s *server) person(ctx context.Context, h http.Header) (identity.Actor, err
 	if err != nil {
 		return identity.Actor{}, fault.New(fault.Unauthenticated, "you are not signed in").WithCause(err)
 	}
-	return s.c.Login.BrowserActor(ctx, material.Secret(cookie.Value), from(ctx))
+	return s.c.Login.BrowserActor(ctx, material.Secret(cookie.Value), from(ctx).Request)
 }
 
 // stale reports whether the client wants a newer proof of who this is.
@@ -152,32 +149,34 @@ func returnTo(redirectURI, issuer, state string, values url.Values) string {
 	return u.String()
 }
 
-// fail translates an error of login for the wire.
-func (s *server) fail(ctx context.Context, err error) error {
-	status := http.StatusBadRequest
-	e := &oidc.Error{Description: fault.Public(err).Message}
-	switch code := fault.CodeOf(err); {
-	case errors.Is(err, login.ErrGrant):
-		e.ErrorType = oidc.InvalidGrant
-	case errors.Is(err, login.ErrScope):
-		e.ErrorType = oidc.InvalidScope
-	case errors.Is(err, login.ErrPending):
-		e.ErrorType = oidc.AuthorizationPending
-	case errors.Is(err, login.ErrSlowDown):
-		e.ErrorType = oidc.SlowDown
-	case errors.Is(err, login.ErrExpired):
-		e.ErrorType = oidc.ExpiredToken
-	case errors.Is(err, login.ErrRefused) || code == fault.Denied:
-		e.ErrorType = oidc.AccessDenied
-	case code == fault.Limited:
-		e.ErrorType, status = "temporarily_unavailable", http.StatusTooManyRequests
-	case code == fault.Unavailable:
-		e.ErrorType, status = "temporarily_unavailable", http.StatusServiceUnavailable
-	case code == fault.Invalid:
-		e.ErrorType = oidc.InvalidRequest
-	default:
-		s.c.Log.ErrorContext(ctx, "request failed", "err", fmt.Errorf("issuer: %w", err))
-		e.ErrorType, e.Description, status = oidc.ServerError, "internal error", http.StatusInternalServerError
+// fail has the guard answer with an error of login.
+func (s *server) fail(ctx context.Context, err error) (*op.Response, error) {
+	from(ctx).refused = s.name(ctx, err)
+	return op.NewResponse(nil), nil
+}
+
+// name gives an error of login its name on the wire. Only a fault's message reaches the client.
+func (s *server) name(ctx context.Context, err error) *refusal {
+	e := &refusal{http.StatusBadRequest, "", fault.Public(err).Message}
+	for sentinel, code := range map[error]string{login.ErrGrant: "invalid_grant", login.ErrScope: "invalid_scope", login.ErrPending: "authorization_pending",
+		login.ErrSlowDown: "slow_down", login.ErrExpired: "expired_token", login.ErrRefused: "access_denied"} {
+		if errors.Is(err, sentinel) {
+			e.Code = code
+			return e
+		}
 	}
-	return op.NewStatusError(e, status)
+	switch fault.CodeOf(err) {
+	case fault.Denied:
+		e.Code = "access_denied"
+	case fault.Invalid:
+		e.Code = "invalid_request"
+	case fault.Limited:
+		e.status, e.Code = http.StatusTooManyRequests, "temporarily_unavailable"
+	case fault.Unavailable:
+		e.status, e.Code = http.StatusServiceUnavailable, "temporarily_unavailable"
+	default:
+		s.c.Log.ErrorContext(ctx, "request failed", "err", err)
+		e.status, e.Code, e.Text = http.StatusInternalServerError, "server_error", "internal error"
+	}
+	return e
 }

@@ -15,7 +15,21 @@ import (
 
 const maxForm = 64 << 10
 
-type requestKey struct{}
+// exchange is what the guard and the library's callbacks tell each other about one request, by way
+// of the context: the library hands the request itself to nobody.
+type exchange struct {
+	login.Request
+	refused *refusal // what a callback refused; the library would log every poll of a device
+}
+
+type exchangeKey struct{}
+
+func from(ctx context.Context) *exchange {
+	if x, ok := ctx.Value(exchangeKey{}).(*exchange); ok {
+		return x
+	}
+	return &exchange{}
+}
 
 // ServeHTTP is the guard in front of the library, which takes any method, reads queries where only
 // bodies may be read, and ignores a parameter given twice.
@@ -34,14 +48,18 @@ func (i *Issuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		e.write(w, r)
 		return
 	}
-	r = r.WithContext(context.WithValue(r.Context(), requestKey{}, i.c.Describe(r)))
+	x := &exchange{Request: i.c.Describe(r)}
+	r = r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x))
 	if r.URL.Path == authorizePath {
 		p := &page{ResponseWriter: w}
 		i.library.ServeHTTP(p, r)
 		p.finish()
 		return
 	}
-	i.library.ServeHTTP(&challenge{w, r}, r)
+	i.library.ServeHTTP(&challenge{w, r, x}, r)
+	if x.refused != nil {
+		_ = json.NewEncoder(w).Encode(x.refused) // the client has gone if this fails
+	}
 }
 
 // public serves what everybody may read, also programs on web pages of others.
@@ -76,7 +94,7 @@ func (e *refusal) write(w http.ResponseWriter, r *http.Request) {
 		writePage(w, e.status, e.Text)
 		return
 	}
-	c := &challenge{w, r}
+	c := &challenge{w, r, &exchange{refused: e}}
 	c.Header().Set("Content-Type", "application/json")
 	c.WriteHeader(e.status)
 	_ = json.NewEncoder(c).Encode(e) // the client has gone if this fails
@@ -109,7 +127,7 @@ func (i *Issuer) check(w http.ResponseWriter, r *http.Request) *refusal {
 			return &refusal{http.StatusBadRequest, "invalid_request", "a parameter was given twice"}
 		}
 	}
-	if _, _, basic := r.BasicAuth(); r.URL.Path == introspectPath && !basic && r.PostForm.Get("client_secret") == "" {
+	if _, secret, _ := r.BasicAuth(); r.URL.Path == introspectPath && secret == "" && r.PostForm.Get("client_secret") == "" {
 		return &refusal{http.StatusUnauthorized, "invalid_client", "the client must be authenticated"}
 	}
 	return nil
@@ -119,10 +137,14 @@ func (i *Issuer) check(w http.ResponseWriter, r *http.Request) *refusal {
 type challenge struct {
 	http.ResponseWriter
 	r *http.Request
+	x *exchange
 }
 
 func (c *challenge) WriteHeader(status int) {
 	h := c.Header()
+	if c.x.refused != nil {
+		status = c.x.refused.status
+	}
 	bearer := c.r.Header.Get("Authorization") != "" || c.r.PostForm.Has("access_token")
 	switch {
 	case status == http.StatusTooManyRequests, status == http.StatusServiceUnavailable:
@@ -180,12 +202,6 @@ func writePage(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 	w.WriteHeader(status)
 	_ = errorPage.Execute(w, strings.TrimSuffix(text, ".")) // the browser has gone if this fails
-}
-
-// from returns what the guard noted of the request.
-func from(ctx context.Context) login.Request {
-	r, _ := ctx.Value(requestKey{}).(login.Request)
-	return r
 }
 
 // describe is what a request tells of itself.

@@ -32,9 +32,9 @@ func (s *server) client(cc *op.ClientCredentials) (*client, error) {
 func (s *server) CodeExchange(ctx context.Context, r *op.ClientRequest[oidc.AccessTokenRequest]) (*op.Response, error) {
 	c := r.Client.(*client)
 	if _, err := s.keys.signer(c.Algorithm, s.now()); err != nil {
-		return nil, s.fail(ctx, err) // before the code is used up
+		return s.fail(ctx, err) // before the code is used up
 	}
-	g, err := s.c.Login.RedeemCode(ctx, c.ID, material.Secret(r.Data.Code), r.Data.RedirectURI, r.Data.CodeVerifier, from(ctx))
+	g, err := s.c.Login.RedeemCode(ctx, c.ID, material.Secret(r.Data.Code), r.Data.RedirectURI, r.Data.CodeVerifier, from(ctx).Request)
 	return s.answer(ctx, c, g, err)
 }
 
@@ -42,13 +42,13 @@ func (s *server) CodeExchange(ctx context.Context, r *op.ClientRequest[oidc.Acce
 func (s *server) RefreshToken(ctx context.Context, r *op.ClientRequest[oidc.RefreshTokenRequest]) (*op.Response, error) {
 	c := r.Client.(*client)
 	if _, err := s.keys.signer(c.Algorithm, s.now()); err != nil {
-		return nil, s.fail(ctx, err)
+		return s.fail(ctx, err)
 	}
 	var scopes []identity.Scope
 	for _, v := range strings.Fields(r.Form.Get("scope")) {
 		scopes = append(scopes, identity.Scope(v))
 	}
-	g, err := s.c.Login.Refresh(ctx, c.ID, material.Secret(r.Data.RefreshToken), scopes, from(ctx))
+	g, err := s.c.Login.Refresh(ctx, c.ID, material.Secret(r.Data.RefreshToken), scopes, from(ctx).Request)
 	return s.answer(ctx, c, g, err)
 }
 
@@ -63,9 +63,9 @@ func (s *server) DeviceAuthorization(ctx context.Context, r *op.ClientRequest[oi
 	if !ok {
 		return nil, oidc.ErrInvalidScope().WithDescription("a scope is not known here")
 	}
-	d, err := s.c.Login.StartDevice(ctx, c.ID, r.Form.Get("host"), scopes, from(ctx))
+	d, err := s.c.Login.StartDevice(ctx, c.ID, r.Form.Get("host"), scopes, from(ctx).Request)
 	if err != nil {
-		return nil, s.fail(ctx, err)
+		return s.fail(ctx, err)
 	}
 	page := s.c.URL + "/device"
 	return op.NewResponse(&oidc.DeviceAuthorizationResponse{DeviceCode: d.Code.Reveal(), UserCode: d.UserCode,
@@ -77,22 +77,22 @@ func (s *server) DeviceAuthorization(ctx context.Context, r *op.ClientRequest[oi
 func (s *server) DeviceToken(ctx context.Context, r *op.ClientRequest[oidc.DeviceAccessTokenRequest]) (*op.Response, error) {
 	c := r.Client.(*client)
 	if _, err := s.keys.signer(c.Algorithm, s.now()); err != nil {
-		return nil, s.fail(ctx, err)
+		return s.fail(ctx, err)
 	}
-	g, err := s.c.Login.PollDevice(ctx, c.ID, material.Secret(r.Data.DeviceCode), from(ctx))
+	g, err := s.c.Login.PollDevice(ctx, c.ID, material.Secret(r.Data.DeviceCode), from(ctx).Request)
 	return s.answer(ctx, c, g, err)
 }
 
 // answer renders a grant, with an ID token if openid is in it.
 func (s *server) answer(ctx context.Context, c *client, g login.Grant, err error) (*op.Response, error) {
 	if err != nil {
-		return nil, s.fail(ctx, err)
+		return s.fail(ctx, err)
 	}
 	out := &oidc.AccessTokenResponse{AccessToken: g.Access.Reveal(), RefreshToken: g.Refresh.Reveal(), TokenType: oidc.BearerToken,
 		ExpiresIn: uint64(g.ExpiresAt.Sub(s.now()).Seconds()), Scope: texts(g.Session.Scopes)}
 	if slices.Contains(g.Session.Scopes, oidc.ScopeOpenID) {
 		if out.IDToken, err = s.idToken(c, g); err != nil {
-			return nil, s.fail(ctx, err)
+			return s.fail(ctx, err)
 		}
 	}
 	return op.NewResponse(out), nil
@@ -108,8 +108,8 @@ func texts(scopes []identity.Scope) []string {
 
 // Revocation ends the session of a token; an unknown one is no error (RFC 7009 §2.2).
 func (s *server) Revocation(ctx context.Context, r *op.ClientRequest[oidc.RevocationRequest]) (*op.Response, error) {
-	if err := s.c.Login.Revoke(ctx, r.Client.GetID(), material.Secret(r.Data.Token), from(ctx)); err != nil {
-		return nil, s.fail(ctx, err)
+	if err := s.c.Login.Revoke(ctx, r.Client.GetID(), material.Secret(r.Data.Token), from(ctx).Request); err != nil {
+		return s.fail(ctx, err)
 	}
 	return op.NewResponse(nil), nil
 }
@@ -140,7 +140,7 @@ func (s *server) Introspect(ctx context.Context, r *op.Request[op.IntrospectionR
 	case fault.Unauthenticated, fault.Denied:
 		return op.NewResponse(introspection{}), nil
 	default:
-		return nil, s.fail(ctx, err)
+		return s.fail(ctx, err)
 	}
 	return op.NewResponse(introspection{Active: true, Scope: strings.Join(texts(v.Scopes), " "), ClientID: v.ClientID, TokenType: oidc.BearerToken,
 		Expires: t.ExpiresAt.Unix(), AuthTime: v.AuthenticatedAt.Unix(), Subject: a.ID, Issuer: s.c.URL}), nil
@@ -151,11 +151,13 @@ func (s *server) UserInfo(ctx context.Context, r *op.Request[oidc.UserInfoReques
 	v, _, a, err := s.c.Login.Introspect(ctx, material.Secret(r.Data.AccessToken))
 	switch code := fault.CodeOf(err); {
 	case code == fault.Unauthenticated || code == fault.Denied:
-		return nil, op.NewStatusError(&oidc.Error{ErrorType: "invalid_token", Description: fault.Public(err).Message}, http.StatusUnauthorized)
+		from(ctx).refused = &refusal{http.StatusUnauthorized, "invalid_token", fault.Public(err).Message}
+		return op.NewResponse(nil), nil
 	case err != nil:
-		return nil, s.fail(ctx, err)
+		return s.fail(ctx, err)
 	case !slices.Contains(v.Scopes, oidc.ScopeOpenID):
-		return nil, op.NewStatusError(&oidc.Error{ErrorType: "insufficient_scope", Description: "the token lacks openid"}, http.StatusForbidden)
+		from(ctx).refused = &refusal{http.StatusForbidden, "insufficient_scope", "the token lacks openid"}
+		return op.NewResponse(nil), nil
 	}
 	return op.NewResponse(who(a, v.Scopes)), nil
 }
