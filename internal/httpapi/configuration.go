@@ -53,6 +53,6 @@ func (a *API) configuration(c *call) (any, error) {
 // access is what a target writes down for x. Its name is the one that lumio-conf gives, so that
 // people's scripts go on working.
 func (a *API) access(x credential.Credential, secret material.Secret) deliver.Access {
-	return deliver.Access{Name: "lumi-" + x.ProjectName, Project: x.ProjectName, Endpoint: a.Endpoint, Region: a.Region,
+	return deliver.Access{Name: deliver.DefaultName(x.ProjectName), Project: x.ProjectName, Endpoint: a.Endpoint, Region: a.Region,
 		Keys: material.S3Keys{AccessKeyID: x.PublicID, SecretAccessKey: secret}, ExpiresAt: x.ExpiresAt}
 }
