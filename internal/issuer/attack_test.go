@@ -1,6 +1,7 @@
 package issuer_test
 
 import (
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -293,19 +294,18 @@ func FuzzToken(f *testing.F) {
 	f.Add("/revoke", "client_id=lanyard-cli&token=x")
 	f.Add("/introspect", "client_id=hub&client_secret=x&token=x")
 	f.Add("/userinfo", "access_token=x")
+	shared := newWorld(f)
 	f.Fuzz(func(t *testing.T, path, body string) {
 		switch path {
 		case "/token", "/authorize", "/device_authorization", "/revoke", "/introspect", "/userinfo":
 		default:
 			t.Skip("not ours")
 		}
-		w := newWorld(t)
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, self+path, strings.NewReader(body))
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		a := w.send(r)
+		w := *shared
+		w.t = t
+		a := w.post(path, nil, func(r *http.Request) {
+			r.Body, r.ContentLength = io.NopCloser(strings.NewReader(body)), int64(len(body))
+		})
 		if a.status >= 500 || a.json["access_token"] != nil || a.json["active"] == true || strings.Contains(a.header.Get("Location"), "code=") && path == "/authorize" && a.header.Get("Location")[0] != '/' {
 			t.Errorf("%d %s %s", a.status, a.header.Get("Location"), a.body)
 		}

@@ -55,7 +55,7 @@ func (c *clock) advance(d time.Duration) {
 
 // world is an issuer on a real database, reached without a network, and a browser.
 type world struct {
-	t       *testing.T
+	t       testing.TB
 	clock   *clock
 	store   *store.Store
 	login   *login.Login
@@ -77,9 +77,9 @@ func (w *world) RoundTrip(r *http.Request) (*http.Response, error) {
 	return rec.Result(), nil
 }
 
-func newWorld(t *testing.T) *world { return newWorldAt(t, &clock{t: noon}) }
+func newWorld(t testing.TB) *world { return newWorldAt(t, &clock{t: noon}) }
 
-func newWorldAt(t *testing.T, c interface{ Now() time.Time }) *world {
+func newWorldAt(t testing.TB, c interface{ Now() time.Time }) *world {
 	t.Helper()
 	w := &world{t: t, mux: http.NewServeMux()}
 	w.clock, _ = c.(*clock)

@@ -57,7 +57,7 @@ type imports struct {
 // world is a Login on a real database, with a clock and a log of its own.
 type world struct {
 	*login.Login
-	t        *testing.T
+	t        testing.TB
 	dir      string // of the database
 	store    *store.Store
 	clock    *clock
@@ -71,7 +71,7 @@ const cheap = "$argon2id$v=19$m=8,t=1,p=1$AAAAAAAAAAAAAAAAAAAAAA$8jCjveL9purNVvx
 
 const password = material.Secret("correct horse")
 
-func newWorld(t *testing.T, providers ...login.Provider) *world {
+func newWorld(t testing.TB, providers ...login.Provider) *world {
 	t.Helper()
 	// Independent programs judge by the true time, so the clock begins there.
 	w := &world{t: t, dir: t.TempDir(), clock: &clock{t: time.Now()}, log: &bytes.Buffer{}}

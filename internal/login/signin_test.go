@@ -31,7 +31,7 @@ func provider(t *testing.T, client, who string) login.Provider {
 
 // browse follows redirects from an address, as a browser with its own cookies does, until one
 // leads back to the portal, and returns that address's parameters.
-func browse(t *testing.T, from string) url.Values {
+func browse(t testing.TB, from string) url.Values {
 	t.Helper()
 	jar, err := cookiejar.New(nil)
 	if err != nil {
