@@ -43,7 +43,7 @@ func (s *Setup) key(ctx context.Context, o Order, a deliver.Access, r *Report) (
 	}
 	if got == nil && o.DryRun {
 		r.KeyMade = true
-		a.Keys = material.S3Keys{AccessKeyID: "(a new key)", SecretAccessKey: "(a new secret)"}
+		a.Keys = material.S3Keys{AccessKeyID: "(a new key)", SecretAccessKey: "[hidden]"}
 		a.Endpoint, a.Region = Unknown, Unknown
 		return a, nil
 	}
