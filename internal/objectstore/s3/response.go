@@ -182,9 +182,9 @@ func (r *Response) copyTo(w io.Writer) (int64, error) {
 	if r.left == 0 {
 		return 0, nil
 	}
-	buf := *r.client.small.Get().(*[]byte)
-	defer r.client.small.Put(&buf)
-	return io.CopyBuffer(struct{ io.Writer }{w}, struct{ io.Reader }{r}, buf[:cap(buf)])
+	m := r.client.small.Get().(*message) // for its buffer
+	defer m.release()
+	return io.CopyBuffer(struct{ io.Writer }{w}, struct{ io.Reader }{r}, m.buf[:cap(m.buf)])
 }
 
 // Close gives the connection back: for another request, if the body was read to its end.
