@@ -66,7 +66,7 @@ func TestKeyRotation(t *testing.T) {
 	}
 	var published, signing time.Time
 	for w.clock.Now().Before(noon.Add(200 * day)) {
-		w.clock.advance(12 * time.Hour)
+		w.clock.advance(day)
 		w.rotate()
 		now, kids := w.clock.Now(), w.kids("ES256")
 		if len(kids) > 1 && published.IsZero() {

@@ -6,7 +6,10 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/lanyardhq/lanyard/internal/fault"
+	"github.com/lanyardhq/lanyard/internal/identity"
 	"github.com/lanyardhq/lanyard/internal/login"
+	"github.com/lanyardhq/lanyard/internal/session"
 )
 
 // stopping is a store in which the local provider is stopped once it has been asked for stopped
@@ -35,6 +38,19 @@ func (w *world) brokenTouch() {
 	if w.Login, err = login.New(login.Config{URL: portal, Store: full{w.store}, Now: w.clock.Now, Log: slog.New(slog.NewTextHandler(w.log, nil))}); err != nil {
 		w.t.Fatal(err)
 	}
+}
+
+// away is a store whose database does not answer.
+type away struct{ login.Store }
+
+var errAway = fault.New(fault.Unavailable, "the database does not answer")
+
+func (away) Session(context.Context, string) (session.Session, session.Token, identity.Account, error) {
+	return session.Session{}, session.Token{}, identity.Account{}, errAway
+}
+
+func (away) Ticket(context.Context, string, string, string, time.Time) (session.Ticket, error) {
+	return session.Ticket{}, errAway
 }
 
 // purges is a store that only notes when it was purged.

@@ -187,7 +187,7 @@ func (l *Login) Refresh(ctx context.Context, clientID string, token material.Sec
 	hash := digest(token.Reveal())
 	s, t, a, err := l.find(ctx, token)
 	switch {
-	case err != nil && fault.CodeOf(err) == fault.Internal:
+	case err != nil && !unproven(err): // the client keeps its token and comes back
 		return Grant{}, err
 	case err != nil || s.ClientID != clientID:
 		return Grant{}, ErrGrant
@@ -215,7 +215,7 @@ func (l *Login) Refresh(ctx context.Context, clientID string, token material.Sec
 // unknown, over or somebody else's is left alone without an error.
 func (l *Login) Revoke(ctx context.Context, clientID string, token material.Secret, r Request) error {
 	s, _, a, err := l.find(ctx, token)
-	if code := fault.CodeOf(err); code == fault.Internal || code == fault.Unavailable {
+	if err != nil && !unproven(err) {
 		return err
 	}
 	if s.ID == "" || s.ClientID != clientID || s.Kind != session.Client {

@@ -342,6 +342,29 @@ func TestRefreshAtOnce(t *testing.T) {
 	}
 }
 
+// A database that does not answer is no reason for a client to throw its tokens away.
+func TestDatabaseAway(t *testing.T) {
+	w := newWorld(t)
+	_, anna := w.signIn("anna")
+	g := w.grant(anna)
+	l, err := login.New(login.Config{URL: portal, Store: away{w.store}, Now: w.clock.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, r := t.Context(), from("192.0.2.1")
+	for name, call := range map[string]func() error{
+		"actor":   func() error { _, err := l.Actor(ctx, g.Access, r); return err },
+		"refresh": func() error { _, err := l.Refresh(ctx, client, g.Refresh, nil, r); return err },
+		"revoke":  func() error { return l.Revoke(ctx, client, g.Refresh, r) },
+		"redeem":  func() error { _, err := l.RedeemCode(ctx, client, "x", returnTo, verifier, r); return err },
+		"poll":    func() error { _, err := l.PollDevice(ctx, client, "x", r); return err },
+	} {
+		if err := call(); fault.CodeOf(err) != fault.Unavailable || errors.Is(err, login.ErrGrant) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestRevoke(t *testing.T) {
 	w := newWorld(t)
 	cookie, anna := w.signIn("anna")

@@ -26,7 +26,7 @@ func (w *window) spend(now time.Time, n int, keys ...string) error {
 		w.began, w.counts = now, map[string]int{}
 	}
 	for _, k := range keys {
-		if w.counts[k]+n > w.max || n == 0 && w.counts[k] == w.max {
+		if w.counts[k]+max(n, 1) > w.max {
 			f := fault.New(fault.Limited, "too many attempts").WithHint("wait a minute, then try again")
 			f.RetryAfter = w.began.Add(time.Minute).Sub(now)
 			return f

@@ -162,6 +162,12 @@ func ended() error {
 	return fault.New(fault.Unauthenticated, "you are not signed in, or your sign-in has ended").WithHint("sign in again")
 }
 
+// unproven reports whether err says something of the token, and not of the database.
+func unproven(err error) bool {
+	code := fault.CodeOf(err)
+	return code == fault.Unauthenticated || code == fault.Denied
+}
+
 func checkAccount(a identity.Account) error {
 	if !a.Frozen() {
 		return nil
