@@ -1,6 +1,8 @@
 package sigv4
 
 import (
+	"bufio"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -71,30 +73,24 @@ func NewBody(r *http.Request, s *Signature) (*Body, error) {
 		b.source = plain{r.Body}
 		return b, nil
 	}
-	if b.length < 0 {
+	b.source = &hashed{body: r.Body, want: strings.ToLower(payload), hash: sha256.New()}
+	switch {
+	case b.length < 0:
 		return nil, fail(MissingContentLength, "You must provide the Content-Length HTTP header.")
-	}
-	h := &hashed{body: r.Body, want: strings.ToLower(payload), hash: sha256.New()}
-	b.source = h
-	if b.length == 0 {
-		return b, h.end()
+	case b.length == 0 && strings.ToLower(payload) != EmptyPayload:
+		return nil, b.source.end()
 	}
 	return b, nil
 }
 
-// declaredPayload returns X-Amz-Content-Sha256 or what stands for it. Clients that sign by version
-// 2 or not at all may send chunks, too, and say so in Content-Encoding alone.
+// declaredPayload returns X-Amz-Content-Sha256 or what stands for it. Without a signature of
+// version 4 in a header, clients may send chunks, too, and say so in Content-Encoding alone.
 func declaredPayload(r *http.Request, s *Signature) string {
-	if s != nil && s.Form == Header {
-		return s.payload
-	}
-	payload := UnsignedPayload
+	payload := cmp.Or(r.Header.Get("X-Amz-Content-Sha256"), UnsignedPayload)
 	if s != nil {
 		payload = s.payload
-	} else if v := r.Header.Get("X-Amz-Content-Sha256"); v != "" {
-		payload = v
 	}
-	if payload == UnsignedPayload && r.Header.Get("X-Amz-Decoded-Content-Length") != "" &&
+	if payload == UnsignedPayload && (s == nil || s.Form == Query) && r.Header.Get("X-Amz-Decoded-Content-Length") != "" &&
 		strings.Contains(r.Header.Get("Content-Encoding"), "aws-chunked") {
 		return unsignedTrailer
 	}
@@ -106,16 +102,20 @@ func newChunkedBody(r *http.Request, s *Signature, payload string) (*Body, error
 	if err != nil {
 		return nil, fail(MissingContentLength, "You must provide the x-amz-decoded-content-length HTTP header.")
 	}
-	c := &chunks{in: newLineReader(r.Body), budget: int64(length)}
+	c := &chunks{in: bufio.NewReaderSize(r.Body, maxLine), budget: int64(length)}
 	if payload != unsignedTrailer {
 		if s == nil || s.key == nil {
 			return nil, fail(InvalidRequest, "Signed chunks need a signed request.")
 		}
 		c.chain = &chain{s: s, previous: hex.EncodeToString(s.signature[:]), hash: sha256.New()}
+		c.sums = append(c.sums, c.chain.hash)
 	}
 	if payload != signedChunks {
 		if c.trailer, err = newTrailer(r.Header.Get("X-Amz-Trailer")); err != nil {
 			return nil, err
+		}
+		if c.trailer.hash != nil {
+			c.sums = append(c.sums, c.trailer.hash)
 		}
 	}
 	return &Body{source: c, length: int64(length), left: int64(length)}, nil

@@ -35,7 +35,7 @@ func forms() []upload {
 
 func TestBodies(t *testing.T) {
 	for _, up := range forms() {
-		for _, size := range []int{0, 1, 7, 8, 9, 4095, 4096, 100_000} {
+		for _, size := range []int{0, 1, 8, 9, 4096, 20_000} {
 			for _, chunk := range []int{1, 8, 5000, 64 << 10} {
 				if size/chunk > 5000 {
 					continue
@@ -131,9 +131,12 @@ var broken = map[string]struct {
 	"other checksum":             {upload{payload: unsignedTrailer, trailer: checksums[0], data: "0123", chunk: 4, spoilTrailers: func(s string) string { return strings.Replace(s, "crc32", "crc32c", 1) }}, sigv4.MalformedTrailer},
 	"trailer not announced":      {upload{payload: unsignedTrailer, data: "0123", chunk: 4, spoilTrailers: func(string) string { return "x-amz-checksum-crc32:AAAAAA==\r\n\r\n" }}, sigv4.MalformedTrailer},
 	"trailer unknown":            {upload{payload: unsignedTrailer, trailer: "x-amz-checksum-md4", data: "0123", chunk: 4}, sigv4.InvalidRequest},
-	"trailer signature wrong":    {upload{payload: signedTrailer, trailer: checksums[0], data: "0123", chunk: 4, spoilTrailers: func(s string) string { return strings.Replace(s, "signature:", "signature:00", 1) }}, sigv4.SignatureDoesNotMatch},
-	"trailer signature missing":  {upload{payload: signedTrailer, trailer: checksums[0], data: "0123", chunk: 4, spoilTrailers: func(s string) string { return s[:strings.Index(s, "\r\n")+2] + "\r\n" }}, sigv4.MalformedTrailer},
-	"trailers endless":           {upload{payload: unsignedTrailer, trailer: checksums[0], data: "0123", chunk: 4, spoilTrailers: func(string) string { return strings.Repeat("\r\n", 1000) }}, sigv4.MalformedTrailer},
+	"trailer signature wrong": {upload{payload: signedTrailer, trailer: checksums[0], data: "0123", chunk: 4, spoilTrailers: func(s string) string {
+		i := strings.Index(s, "signature:") + len("signature:")
+		return s[:i] + strings.Repeat("0", 64) + s[i+64:]
+	}}, sigv4.SignatureDoesNotMatch},
+	"trailer signature missing": {upload{payload: signedTrailer, trailer: checksums[0], data: "0123", chunk: 4, spoilTrailers: func(s string) string { return s[:strings.Index(s, "\r\n")+2] + "\r\n" }}, sigv4.MalformedTrailer},
+	"trailers endless":          {upload{payload: unsignedTrailer, trailer: checksums[0], data: "0123", chunk: 4, spoilTrailers: func(string) string { return strings.Repeat("\r\n", 1000) }}, sigv4.MalformedTrailer},
 }
 
 func alter(n int, old, new string) func(int, string, string) string {

@@ -1,19 +1,13 @@
 package sigv4
 
 import (
-	"crypto/sha1"
+	"crypto/sha1" //nolint:gosec // a checksum that clients may choose
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/hex"
 	"hash"
 	"hash/crc32"
 	"hash/crc64"
 	"strings"
-)
-
-const (
-	checksumPrefix   = "x-amz-checksum-"
-	trailerSignature = "x-amz-trailer-signature"
 )
 
 // The tables of the checksums that are not in the standard library: CRC-32C, and CRC-64/NVME in
@@ -23,8 +17,7 @@ var (
 	nvme       = crc64.MakeTable(0x9a6c9329ac4bc9b5)
 )
 
-// newChecksum returns the hash for a checksum's header name, nil if it is unknown. SHA-1 is there
-// because clients may choose it; nothing is trusted because of it.
+// newChecksum returns the hash for a checksum's header name, nil if it is unknown.
 func newChecksum(name string) hash.Hash {
 	switch name {
 	case "x-amz-checksum-crc32":
@@ -34,7 +27,7 @@ func newChecksum(name string) hash.Hash {
 	case "x-amz-checksum-crc64nvme":
 		return crc64.New(nvme)
 	case "x-amz-checksum-sha1":
-		return sha1.New() //nolint:gosec // chosen by the client
+		return sha1.New() //nolint:gosec // see the import
 	case "x-amz-checksum-sha256":
 		return sha256.New()
 	}
@@ -64,12 +57,6 @@ func malformedTrailer() *Error {
 	return fail(MalformedTrailer, "The request contained trailing data that was not well-formed or did not conform to our published schema.")
 }
 
-func (t *trailer) write(p []byte) {
-	if t.hash != nil {
-		t.hash.Write(p)
-	}
-}
-
 // set takes one line.
 func (t *trailer) set(line []byte) error {
 	name, value, _ := strings.Cut(string(line), ":")
@@ -79,7 +66,7 @@ func (t *trailer) set(line []byte) error {
 		return malformedTrailer()
 	case name == t.name && t.value == "":
 		t.value = value
-	case name == trailerSignature && t.signature == "":
+	case name == "x-amz-trailer-signature" && t.signature == "":
 		t.signature = value
 	default:
 		return malformedTrailer()
@@ -103,25 +90,23 @@ func (t *trailer) check(c *chain) error {
 			text = t.name + ":" + t.value + "\n"
 		}
 		sum := sha256.Sum256([]byte(text))
-		declared, err := hex.DecodeString(t.signature)
-		if err != nil {
+		if !parseMAC(&c.declared, t.signature) {
 			return malformedTrailer()
 		}
-		if err := c.compare("AWS4-HMAC-SHA256-TRAILER", "", sum[:], declared); err != nil {
+		if err := c.compare(sum[:], &c.declared, "AWS4-HMAC-SHA256-TRAILER", c.s.timestamp, c.s.scope, c.previous); err != nil {
 			return err
 		}
 	}
 	if t.name == "" {
 		return nil
 	}
-	algorithm := strings.ToUpper(strings.TrimPrefix(t.name, checksumPrefix))
 	got := t.hash.Sum(nil)
 	want, err := base64.StdEncoding.DecodeString(t.value)
 	if err != nil || len(want) != len(got) {
 		return fail(InvalidRequest, "Value for %s trailing header is invalid.", t.name)
 	}
 	if string(got) != string(want) {
-		return fail(BadDigest, "The %s you specified did not match the calculated checksum.", algorithm)
+		return fail(BadDigest, "The %s you specified did not match the calculated checksum.", strings.ToUpper(strings.TrimPrefix(t.name, "x-amz-checksum-")))
 	}
 	return nil
 }

@@ -31,9 +31,8 @@ type chunks struct {
 	open    bool
 	chain   *chain   // nil if the chunks are not signed
 	trailer *trailer // nil if there is none
+	sums    []hash.Hash
 }
-
-func newLineReader(r io.Reader) *bufio.Reader { return bufio.NewReaderSize(r, maxLine) }
 
 func badChunk(what string) *Error {
 	return fail(IncompleteBody, "The aws-chunked body is broken: %s", what)
@@ -51,11 +50,8 @@ func (c *chunks) Read(p []byte) (int, error) {
 	}
 	n, err := c.in.Read(p[:min(int64(len(p)), c.left)])
 	c.left -= int64(n)
-	if c.chain != nil {
-		c.chain.hash.Write(p[:n])
-	}
-	if c.trailer != nil {
-		c.trailer.write(p[:n])
+	for _, sum := range c.sums {
+		sum.Write(p[:n])
 	}
 	return n, err
 }
@@ -158,12 +154,10 @@ func (c *chunks) line() ([]byte, error) {
 	switch {
 	case errors.Is(err, bufio.ErrBufferFull):
 		return nil, badChunk("a line between the chunks is too long")
-	case errors.Is(err, io.EOF) && len(line) > 0:
-	case err != nil:
+	case err != nil && len(line) == 0:
 		return nil, err
 	}
-	line = bytes.TrimSuffix(line, []byte("\n"))
-	return bytes.TrimSuffix(line, []byte("\r")), nil
+	return bytes.TrimRight(line, "\r\n"), nil
 }
 
 // chain checks the signatures of chunks, each of which covers the one before.
@@ -177,10 +171,7 @@ type chain struct {
 // expect takes the signature that a chunk header declares.
 func (c *chain) expect(extension string) error {
 	digits, ok := strings.CutPrefix(extension, "chunk-signature=")
-	if !ok || len(digits) != hex.EncodedLen(len(c.declared)) {
-		return badChunk("a chunk has no signature")
-	}
-	if _, err := hex.Decode(c.declared[:], []byte(digits)); err != nil {
+	if !ok || !parseMAC(&c.declared, digits) {
 		return badChunk("a chunk has no signature")
 	}
 	return nil
@@ -188,30 +179,19 @@ func (c *chain) expect(extension string) error {
 
 // check compares the declared signature with the data since the last check.
 func (c *chain) check() error {
-	err := c.compare("AWS4-HMAC-SHA256-PAYLOAD", EmptyPayload+"\n", c.hash.Sum(nil), c.declared[:])
+	sum := c.hash.Sum(nil)
 	c.hash.Reset()
-	return err
+	return c.compare(sum, &c.declared, "AWS4-HMAC-SHA256-PAYLOAD", c.s.timestamp, c.s.scope, c.previous, EmptyPayload)
 }
 
-// compare checks one link: kind, time, scope and previous signature, then extra and the hash.
-func (c *chain) compare(kind, extra string, sum, declared []byte) error {
-	key := c.s.key
-	w := key.take()
-	defer key.give(w)
-	b := append(w.buf[:0], kind...)
-	b = append(b, '\n')
-	b = append(b, c.s.timestamp...)
-	b = append(b, '\n')
-	b = append(b, c.s.scope...)
-	b = append(b, '\n')
-	b = append(b, c.previous...)
-	b = append(b, '\n')
-	b = append(b, extra...)
-	b = hex.AppendEncode(b, sum)
-	w.buf = b
-	mac := w.sign(b)
-	if !hmac.Equal(mac, declared) {
-		return mismatch("", string(b))
+// compare checks one link, which signs lines and a hash.
+func (c *chain) compare(sum []byte, declared *[32]byte, lines ...string) error {
+	w := c.s.key.take()
+	defer c.s.key.give(w)
+	w.buf = hex.AppendEncode(appendLines(w.buf[:0], lines...), sum)
+	mac := w.sign(w.buf)
+	if !hmac.Equal(mac, declared[:]) {
+		return mismatch("", string(w.buf))
 	}
 	c.previous = hex.EncodeToString(mac)
 	return nil

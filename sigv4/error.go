@@ -52,11 +52,12 @@ func (e *Error) GoString() string { return string(e.Code) + ": " + e.Message }
 // CanonicalRequest returns what was signed as we understand it, for a SignatureDoesNotMatch, so
 // that authors of clients can compare; otherwise "". Session tokens and customer keys are hidden.
 func (e *Error) CanonicalRequest() string {
-	return confidential.ReplaceAllString(e.canonicalRequest, "$1[redacted]")
+	return confidential.ReplaceAllString(e.canonicalRequest, "$1$2[redacted]")
 }
 
 // StringToSign returns the text whose HMAC did not match, for a SignatureDoesNotMatch; otherwise
 // "".
 func (e *Error) StringToSign() string { return e.stringToSign }
 
-var confidential = regexp.MustCompile(`(?i)(x-amz-(?:security-token|[a-z-]*customer-key)[=:])[^&\n]*`)
+// confidential finds secrets in header lines and in the query.
+var confidential = regexp.MustCompile(`(?i)(x-amz-(?:security-token|[a-z-]*customer-key):)[^\n]*|(x-amz-security-token=)[^&\n]*`)

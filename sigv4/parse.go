@@ -1,6 +1,7 @@
 package sigv4
 
 import (
+	"cmp"
 	"encoding/hex"
 	"net/http"
 	"net/url"
@@ -45,13 +46,13 @@ func parseHeader(r *http.Request, auth string) (*Signature, error) {
 	if why != "" {
 		return nil, malformedHeader("%s", why)
 	}
-	if !s.setHeaderDate(r.Header) {
+	s.payload = r.Header.Get("X-Amz-Content-Sha256")
+	switch {
+	case !s.setHeaderDate(r.Header):
 		return nil, fail(AccessDenied, "AWS authentication requires a valid Date or x-amz-date header")
-	}
-	if s.timestamp[:8] != s.date {
+	case s.timestamp[:8] != s.date:
 		return nil, malformedHeader("Invalid credential date %q. This date is not the same as X-Amz-Date: %q.", s.date, s.timestamp)
-	}
-	if s.payload = r.Header.Get("X-Amz-Content-Sha256"); s.payload == "" {
+	case s.payload == "":
 		return nil, fail(InvalidRequest, "Missing required header for this request: x-amz-content-sha256")
 	}
 	return s, nil
@@ -61,80 +62,39 @@ func malformedHeader(format string, args ...any) *Error {
 	return fail(AuthorizationHeaderMalformed, "The authorization header is malformed; "+format, args...)
 }
 
-// queryAuth is what a query says about its signature, decoded.
-type queryAuth struct {
-	algorithm, credential, date, expires, headers, signature, token, payload string
-
-	v4, v2 bool // it carries parameters that only a signed query has
-}
-
-// readQuery picks the parameters of signatures out of a raw query.
-func readQuery(raw string) (q queryAuth, err error) {
+// readQuery decodes a raw query that may carry a signature, and tells of which version; nearly all
+// requests have none and are not decoded.
+func readQuery(raw string) (q url.Values, v4, v2 bool, err error) {
 	if !strings.Contains(raw, "X-Amz-") && !strings.Contains(raw, "Signature") && !strings.Contains(raw, "AWSAccessKeyId") {
-		return q, nil // nearly all requests; saves the scan
+		return nil, false, false, nil
 	}
-	for pair := range strings.SplitSeq(raw, "&") {
-		name, value, _ := strings.Cut(pair, "=")
-		if value, err = url.QueryUnescape(value); err != nil {
-			return q, errURI
-		}
-		switch name {
-		case "X-Amz-Algorithm":
-			q.algorithm, q.v4 = value, true
-		case "X-Amz-Credential":
-			q.credential, q.v4 = value, true
-		case "X-Amz-Signature":
-			q.signature, q.v4 = value, true
-		case "X-Amz-Date":
-			q.date = value
-		case "X-Amz-Expires":
-			q.expires = value
-		case "X-Amz-SignedHeaders":
-			q.headers = value
-		case "X-Amz-Security-Token":
-			q.token = value
-		case "X-Amz-Content-Sha256":
-			q.payload = value
-		case "AWSAccessKeyId", "Signature":
-			q.v2 = true
-		}
+	if q, err = url.ParseQuery(raw); err != nil {
+		return nil, false, false, errURI
 	}
-	return q, nil
+	v4 = q.Has("X-Amz-Algorithm") || q.Has("X-Amz-Credential") || q.Has("X-Amz-Signature")
+	return q, v4, q.Has("AWSAccessKeyId") || q.Has("Signature"), nil
 }
 
 var errURI = fail(InvalidURI, "Couldn't parse the specified URI.")
 
 // parsePresigned reads the parameters of a presigned URL.
-func parsePresigned(r *http.Request, q queryAuth) (*Signature, error) {
-	if q.algorithm == "" || q.credential == "" || q.signature == "" || q.date == "" || q.headers == "" || q.expires == "" {
-		return nil, malformedQuery("Query-string authentication version 4 requires the X-Amz-Algorithm, X-Amz-Credential, X-Amz-Signature, X-Amz-Date, X-Amz-SignedHeaders, and X-Amz-Expires parameters.")
+func parsePresigned(r *http.Request, q url.Values) (*Signature, error) {
+	for _, name := range []string{"Algorithm", "Credential", "Signature", "Date", "SignedHeaders", "Expires"} {
+		if q.Get("X-Amz-"+name) == "" {
+			return nil, malformedQuery("Query-string authentication version 4 requires the X-Amz-Algorithm, X-Amz-Credential, X-Amz-Signature, X-Amz-Date, X-Amz-SignedHeaders, and X-Amz-Expires parameters.")
+		}
 	}
-	s := &Signature{Form: Query, request: r, SecurityToken: q.token}
-	if s.SecurityToken == "" {
-		s.SecurityToken = r.Header.Get("X-Amz-Security-Token")
-	}
-	if err := s.setFields(q.algorithm, q.credential, q.date); err != nil {
+	s := &Signature{Form: Query, request: r}
+	if err := s.setFields(q.Get("X-Amz-Algorithm"), q.Get("X-Amz-Credential"), q.Get("X-Amz-Date"), q.Get("X-Amz-SignedHeaders"), q.Get("X-Amz-Signature")); err != nil {
 		return nil, err
 	}
-	if why := s.setSigned(q.headers, q.signature); why != "" {
-		return nil, malformedQuery("%s", why)
-	}
-	seconds, err := strconv.ParseInt(q.expires, 10, 64)
-	switch {
-	case err != nil:
-		return nil, malformedQuery("X-Amz-Expires should be a number")
-	case seconds < 0:
-		return nil, malformedQuery("X-Amz-Expires must be non-negative")
-	case seconds > int64(maxExpires/time.Second):
-		return nil, malformedQuery("X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be less than 604800 seconds")
+	seconds, err := strconv.ParseInt(q.Get("X-Amz-Expires"), 10, 64)
+	if err != nil || seconds < 0 || seconds > int64(maxExpires/time.Second) {
+		return nil, malformedQuery("X-Amz-Expires must be a number of seconds, not negative and at most a week (604800)")
 	}
 	s.Expires = time.Duration(seconds) * time.Second
-	if s.payload = r.Header.Get("X-Amz-Content-Sha256"); s.payload == "" {
-		s.payload = q.payload
-	}
-	if s.payload == "" {
-		s.payload = UnsignedPayload
-	}
+	s.SecurityToken = cmp.Or(q.Get("X-Amz-Security-Token"), r.Header.Get("X-Amz-Security-Token"))
+	s.payload = cmp.Or(r.Header.Get("X-Amz-Content-Sha256"), q.Get("X-Amz-Content-Sha256"), UnsignedPayload)
 	return s, nil
 }
 
@@ -143,18 +103,18 @@ func malformedQuery(format string, args ...any) *Error {
 }
 
 // setFields takes what query and form have in common.
-func (s *Signature) setFields(alg, credential, date string) error {
+func (s *Signature) setFields(alg, credential, date, headers, signature string) error {
 	if alg != algorithm {
 		return malformedQuery("X-Amz-Algorithm only supports %q", algorithm)
 	}
 	if why := s.setCredential(credential); why != "" {
 		return malformedQuery("Error parsing the X-Amz-Credential parameter; %s", why)
 	}
-	if !s.setTimestamp(date) {
-		return malformedQuery(`X-Amz-Date must be in the ISO8601 Long Format "yyyyMMdd'T'HHmmss'Z'"`)
+	if !s.setTimestamp(date) || date[:8] != s.date {
+		return malformedQuery(`X-Amz-Date must be in the ISO8601 Long Format "yyyyMMdd'T'HHmmss'Z'" and of the day of the credential, %q`, s.date)
 	}
-	if date[:8] != s.date {
-		return malformedQuery("Invalid credential date %q. This date is not the same as X-Amz-Date: %q.", s.date, date)
+	if why := s.setSigned(headers, signature); why != "" {
+		return malformedQuery("%s", why)
 	}
 	return nil
 }
@@ -165,15 +125,8 @@ func (s *Signature) setCredential(credential string) (why string) {
 	date, rest, _ := strings.Cut(scope, "/")
 	region, rest, _ := strings.Cut(rest, "/")
 	service, end, ok := strings.Cut(rest, "/")
-	switch {
-	case !ok || id == "" || !graphic(credential) || len(credential) > 256:
-		return `the Credential is mal-formed; expecting "<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request".`
-	case len(date) != 8 || strings.Trim(date, "0123456789") != "":
-		return "incorrect date format " + strconv.Quote(date) + `. This date in the credential must be in the format "yyyyMMdd".`
-	case service != "s3":
-		return "incorrect service " + strconv.Quote(service) + `. This endpoint belongs to "s3".`
-	case end != "aws4_request":
-		return "incorrect terminal " + strconv.Quote(end) + `. This endpoint uses "aws4_request".`
+	if !ok || id == "" || len(date) != 8 || service != "s3" || end != "aws4_request" || !graphic(credential) || len(credential) > 256 {
+		return `the Credential is mal-formed; expecting "<YOUR-AKID>/YYYYMMDD/REGION/s3/aws4_request".`
 	}
 	s.AccessKeyID, s.date, s.Region, s.scope = id, date, region, scope
 	return ""
@@ -189,14 +142,20 @@ func (s *Signature) setSigned(headers, signature string) (why string) {
 		}
 		previous = name
 	}
-	if len(signature) != hex.EncodedLen(len(s.signature)) {
-		return "the Signature is mal-formed; expecting 64 hexadecimal digits."
-	}
-	if _, err := hex.Decode(s.signature[:], []byte(signature)); err != nil {
+	if !parseMAC(&s.signature, signature) {
 		return "the Signature is mal-formed; expecting 64 hexadecimal digits."
 	}
 	s.headers = headers
 	return ""
+}
+
+// parseMAC reads 64 hexadecimal digits.
+func parseMAC(mac *[32]byte, digits string) bool {
+	if len(digits) != hex.EncodedLen(len(mac)) {
+		return false
+	}
+	_, err := hex.Decode(mac[:], []byte(digits))
+	return err == nil
 }
 
 // graphic tells whether text is made of visible ASCII characters, so that it cannot pretend to be
@@ -212,10 +171,7 @@ func graphic(text string) bool {
 
 // setHeaderDate takes the time from X-Amz-Date or, if there is none, from Date.
 func (s *Signature) setHeaderDate(h http.Header) bool {
-	if date := h.Get("X-Amz-Date"); date != "" {
-		return s.setTimestamp(date)
-	}
-	date := h.Get("Date")
+	date := cmp.Or(h.Get("X-Amz-Date"), h.Get("Date"))
 	if s.setTimestamp(date) {
 		return true
 	}
@@ -251,11 +207,8 @@ func (s *Signature) checkRequest() error {
 			sent++
 		}
 	}
-	switch {
-	case !host:
-		return fail(AccessDenied, "There were headers present in the request which were not signed: host")
-	case covered != sent:
-		return fail(AccessDenied, "There were headers present in the request which were not signed: an x-amz- header is missing in SignedHeaders")
+	if !host || covered != sent {
+		return fail(AccessDenied, "There were headers present in the request which were not signed: host and all x-amz- headers must be in SignedHeaders")
 	}
 	return checkPayload(s.payload)
 }

@@ -3,6 +3,7 @@ package sigv4_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -94,7 +95,7 @@ func (s signed) request(t *testing.T, body string) *http.Request {
 }
 
 func explain(err error) string {
-	if e, ok := err.(*sigv4.Error); ok {
+	if e, ok := errors.AsType[*sigv4.Error](err); ok {
 		return fmt.Sprintf("%s: %s\n%s\n%s", e.Code, e.Message, e.CanonicalRequest(), e.StringToSign())
 	}
 	return err.Error()

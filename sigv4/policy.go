@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"math"
 	"strconv"
 	"strings"
@@ -24,6 +25,7 @@ type Policy struct {
 type condition struct {
 	field, value string
 	prefix       bool
+	text         json.RawMessage // as it stands in the policy, for the error message
 }
 
 // ParsePolicy decodes the policy field of a form, base64 of JSON. Names of the document are case
@@ -35,16 +37,12 @@ func ParsePolicy(encoded string) (*Policy, error) {
 	}
 	// A map, because encoding/json ignores the case of struct fields.
 	var doc map[string]json.RawMessage
-	if err := json.Unmarshal(unescapeDollar(text), &doc); err != nil {
+	if err := json.Unmarshal(text, &doc); err != nil {
 		return nil, badPolicy("Invalid JSON.")
 	}
-	var expiration string
-	if err := json.Unmarshal(doc["expiration"], &expiration); err != nil {
-		return nil, badPolicy("Policy missing expiration.")
-	}
 	p := &Policy{MaxSize: math.MaxInt64}
-	if p.ExpiresAt, err = time.Parse(time.RFC3339, expiration); err != nil {
-		return nil, badPolicy("Invalid 'expiration' value: %q", expiration)
+	if err := json.Unmarshal(doc["expiration"], &p.ExpiresAt); err != nil {
+		return nil, badPolicy("Its expiration is missing or not a time such as 2030-12-31T12:00:00Z.")
 	}
 	var conditions []json.RawMessage
 	if err := json.Unmarshal(doc["conditions"], &conditions); err != nil {
@@ -62,31 +60,13 @@ func badPolicy(format string, args ...any) *Error {
 	return fail(InvalidPolicyDocument, "Invalid Policy: "+format, args...)
 }
 
-// unescapeDollar makes \$ into $: S3 asks for it in policies, JSON does not know it.
-func unescapeDollar(text []byte) []byte {
-	if !bytes.Contains(text, []byte(`\$`)) {
-		return text
-	}
-	out := make([]byte, 0, len(text))
-	for i := 0; i < len(text); i++ {
-		if text[i] == '\\' && i+1 < len(text) {
-			if text[i+1] != '$' {
-				out = append(out, text[i])
-			}
-			i++
-		}
-		out = append(out, text[i])
-	}
-	return out
-}
-
 // add takes one of {"field": "value"}, ["eq", "$field", "value"], ["starts-with", "$field",
 // "value"] and ["content-length-range", min, max].
 func (p *Policy) add(raw json.RawMessage) error {
 	var object map[string]string
 	if err := json.Unmarshal(raw, &object); err == nil {
 		for field, value := range object {
-			p.conditions = append(p.conditions, condition{field: strings.ToLower(field), value: value})
+			p.conditions = append(p.conditions, condition{strings.ToLower(field), value, false, raw})
 		}
 		if len(object) != 1 {
 			return badPolicy("Invalid Simple-Condition: Simple-Conditions must have exactly one property specified.")
@@ -110,7 +90,7 @@ func (p *Policy) add(raw json.RawMessage) error {
 	if !ok1 || !ok2 || !ok3 || operator != "eq" && operator != "starts-with" {
 		return badPolicy("Invalid Condition: %s.", raw)
 	}
-	p.conditions = append(p.conditions, condition{strings.ToLower(field), value, operator == "starts-with"})
+	p.conditions = append(p.conditions, condition{strings.ToLower(field), value, operator == "starts-with", raw})
 	return nil
 }
 
@@ -127,14 +107,7 @@ func (p *Policy) addRange(low, high any) error {
 
 // size reads a number, which some clients write as a string.
 func size(v any) (int64, bool) {
-	var text string
-	switch v := v.(type) {
-	case json.Number:
-		text = v.String()
-	case string:
-		text = v
-	}
-	n, err := strconv.ParseUint(text, 10, 63)
+	n, err := strconv.ParseUint(fmt.Sprint(v), 10, 63)
 	return int64(n), err == nil
 }
 
@@ -153,7 +126,7 @@ func (p *Policy) Check(fields map[string]string, bucket string, now time.Time) e
 			value = bucket
 		}
 		if c.prefix && !strings.HasPrefix(value, c.value) || !c.prefix && value != c.value {
-			return violated("Policy Condition failed: %s", c)
+			return violated("Policy Condition failed: %s", c.text)
 		}
 	}
 	if !named["bucket"] {
@@ -169,19 +142,6 @@ func (p *Policy) Check(fields map[string]string, bucket string, now time.Time) e
 
 func violated(format string, args ...any) *Error {
 	return fail(AccessDenied, "Invalid according to Policy: "+format, args...)
-}
-
-// String shows the condition as a policy would hold it, for the error message.
-func (c condition) String() string {
-	operator := "eq"
-	if c.prefix {
-		operator = "starts-with"
-	}
-	text, err := json.Marshal([]string{operator, "$" + c.field, c.value})
-	if err != nil {
-		return c.field
-	}
-	return string(text)
 }
 
 // exempt tells whether a field may stand in a form without a condition.

@@ -18,12 +18,9 @@ func ParsePost(fields map[string]string) (*Signature, error) {
 		}
 	}
 	s := &Signature{Form: Post, SecurityToken: fields["x-amz-security-token"], policy: fields["policy"]}
-	if err := s.setFields(fields["x-amz-algorithm"], fields["x-amz-credential"], fields["x-amz-date"]); err != nil {
+	// A form signs no headers; host stands for them.
+	if err := s.setFields(fields["x-amz-algorithm"], fields["x-amz-credential"], fields["x-amz-date"], "host", fields["x-amz-signature"]); err != nil {
 		return nil, err
-	}
-	// A form signs no headers; the list is what a request would have at least.
-	if why := s.setSigned("host", fields["x-amz-signature"]); why != "" {
-		return nil, malformedQuery("%s", why)
 	}
 	return s, nil
 }

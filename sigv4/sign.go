@@ -5,31 +5,21 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"time"
 )
 
 // Signer signs requests with one key. Several goroutines may use it.
 type Signer struct {
 	accessKeyID, region string
-	// derive makes the key of a day. It is a closure so that nothing that prints a Signer can
-	// print the secret.
-	derive func(date string) *signingKey
-	today  atomic.Pointer[dayKey]
-}
-
-// dayKey is the derived key of a day. Two requests at midnight may each derive one.
-type dayKey struct {
-	date  string
-	scope string
-	key   *signingKey
+	// key returns the derived key of a day. It is a closure so that nothing that prints a Signer
+	// can print the secret.
+	key func(date string) *signingKey
 }
 
 // NewSigner returns a signer for service s3 in region.
 func NewSigner(accessKeyID, secret, region string) *Signer {
-	return &Signer{accessKeyID: accessKeyID, region: region, derive: func(date string) *signingKey {
-		return deriveKey(secret, date, region)
-	}}
+	var keys keyCache
+	return &Signer{accessKeyID, region, func(date string) *signingKey { return keys.get(secret, date, region) }}
 }
 
 // Sign sets X-Amz-Date, X-Amz-Content-Sha256 and Authorization in r.Header. It covers method,
@@ -39,50 +29,35 @@ func NewSigner(accessKeyID, secret, region string) *Signer {
 // percent-encoding is broken.
 func (s *Signer) Sign(r *http.Request, payloadHash string, now time.Time) error {
 	timestamp := now.UTC().Format(timeFormat)
-	day := s.day(timestamp[:8])
+	scope := timestamp[:8] + "/" + s.region + "/s3/aws4_request"
 	set := []string{timestamp, payloadHash, ""} // one allocation for the values of three headers
 	r.Header["X-Amz-Date"], r.Header["X-Amz-Content-Sha256"] = set[0:1:1], set[1:2:2]
 	headers := signedNames(r.Header)
 
-	w := day.key.take()
-	defer day.key.give(w)
+	key := s.key(timestamp[:8])
+	w := key.take()
+	defer key.give(w)
 	b, ok := w.appendCanonical(w.buf[:0], r, "", headers, payloadHash)
 	if !ok {
 		return errURI
 	}
 	n := len(b)
-	b = appendStringToSign(b, timestamp, day.scope, b)
-	mac := w.sign(b[n:])
-
-	b = append(b[:0], algorithm+" Credential="...)
-	b = append(b, s.accessKeyID...)
-	b = append(b, '/')
-	b = append(b, day.scope...)
-	b = append(b, ",SignedHeaders="...)
-	b = append(b, headers...)
-	b = append(b, ",Signature="...)
-	b = hex.AppendEncode(b, mac)
-	set[2], w.buf = string(b), b
+	b = appendStringToSign(b, timestamp, scope, b)
+	w.buf = hex.AppendEncode(b, w.sign(b[n:]))
+	signature := w.buf[len(b):]
+	set[2] = algorithm + " Credential=" + s.accessKeyID + "/" + scope + ",SignedHeaders=" + headers + ",Signature=" + string(signature)
 	r.Header["Authorization"] = set[2:]
 	return nil
 }
 
-func (s *Signer) day(date string) *dayKey {
-	if d := s.today.Load(); d != nil && d.date == date {
-		return d
-	}
-	d := &dayKey{date: date, scope: date + "/" + s.region + "/s3/aws4_request", key: s.derive(date)}
-	s.today.Store(d)
-	return d
-}
-
-// signedNames returns the list of signed headers: host and all that begin with x-amz-.
+// signedNames returns the list of signed headers: host and all that begin with x-amz-. Keys of h
+// are in canonical form.
 func signedNames(h http.Header) string {
 	const usual = "host;x-amz-content-sha256;x-amz-date"
 	var space [16]string
 	names := append(space[:0], "host")
 	for name := range h {
-		if len(name) > 6 && strings.EqualFold(name[:6], "x-amz-") {
+		if strings.HasPrefix(name, "X-Amz-") {
 			names = append(names, strings.ToLower(name))
 		}
 	}

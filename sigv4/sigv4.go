@@ -78,22 +78,22 @@ const (
 // Parse reads the signature of r, as net/http's server hands it over: neither URL nor Host nor
 // headers changed. Errors are ErrUnsigned, ErrOtherScheme or an *Error.
 func Parse(r *http.Request) (*Signature, error) {
-	query, err := readQuery(r.URL.RawQuery)
+	query, v4, v2, err := readQuery(r.URL.RawQuery)
 	if err != nil {
 		return nil, err
 	}
 	auth := r.Header["Authorization"]
 	var s *Signature
 	switch {
-	case len(auth) > 0 && (query.v4 || query.v2):
+	case len(auth) > 0 && (v4 || v2):
 		err = fail(InvalidArgument, "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string parameter or the Authorization header should be specified")
 	case len(auth) > 1:
 		err = fail(InvalidArgument, "Only one Authorization header is allowed")
 	case len(auth) == 1:
 		s, err = parseHeader(r, auth[0])
-	case query.v4:
+	case v4:
 		s, err = parsePresigned(r, query)
-	case query.v2:
+	case v2:
 		err = ErrOtherScheme
 	default:
 		err = ErrUnsigned

@@ -131,7 +131,7 @@ func TestExamplesOfAWS(t *testing.T) {
 			r := receive(t, text)
 			sig, err := verify(r, exampleSecret, exampleTime.Add(10*time.Minute))
 			if err != nil {
-				t.Fatalf("verify: %v\n%s", err, err.(*sigv4.Error).CanonicalRequest())
+				t.Fatal(explain(err))
 			}
 			if sig.AccessKeyID != exampleKey || sig.Region != "us-east-1" || !sig.SignedAt.Equal(exampleTime) {
 				t.Errorf("parsed %s, %s, %s", sig.AccessKeyID, sig.Region, sig.SignedAt)

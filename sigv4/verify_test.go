@@ -267,7 +267,7 @@ func TestChangedSecretCountsAtOnce(t *testing.T) {
 // TestErrorsTellNoSecrets looks for the secret and the session token in all that can be printed.
 func TestErrorsTellNoSecrets(t *testing.T) {
 	const token = "t0k3n-of-the-session"
-	r := receive(t, "GET /k?X-Amz-Security-Token="+token+"&x=1 HTTP/1.1\nHost: h\nX-Amz-Date: 20130524T000000Z\nX-Amz-Content-Sha256: UNSIGNED-PAYLOAD\nX-Amz-Security-Token: "+token+
+	r := receive(t, "GET /k?X-Amz-Security-Token="+token+"&x=1 HTTP/1.1\nHost: h\nX-Amz-Date: 20130524T000000Z\nX-Amz-Content-Sha256: UNSIGNED-PAYLOAD\nX-Amz-Security-Token: a&"+token+
 		"\nX-Amz-Server-Side-Encryption-Customer-Key: "+token+"\nAuthorization: "+credential+
 		",SignedHeaders=host;x-amz-content-sha256;x-amz-date;x-amz-security-token;x-amz-server-side-encryption-customer-key,Signature="+strings.Repeat("0", 64)+"\n\n")
 	sig, err := sigv4.Parse(r)
