@@ -7,6 +7,7 @@ import (
 	"github.com/lanyardhq/lanyard/api"
 	"github.com/lanyardhq/lanyard/client"
 	"github.com/lanyardhq/lanyard/internal/cli/console"
+	"github.com/lanyardhq/lanyard/internal/cli/shortkey"
 	"github.com/spf13/cobra"
 )
 
@@ -160,6 +161,7 @@ func (a *app) keyExtend() *cobra.Command {
 func (a *app) keyFreeze() *cobra.Command {
 	cmd := &cobra.Command{Use: "freeze KEY...", Short: "Stop a key until it is thawed", Example: "  lanyard s3 key freeze stage-out"}
 	return a.change(cmd, "freeze", func(ctx context.Context, c *client.Client, k api.Credential) (api.Credential, error) {
+		a.forget(k)
 		return c.FreezeCredential(ctx, k.ID)
 	}, func(_, k api.Credential) {
 		a.Done("%s is frozen%s", console.Clean(k.Name), a.refused(k))
@@ -189,6 +191,7 @@ func (a *app) keyDelete() *cobra.Command {
 				return k, err
 			}
 		}
+		a.forget(k)
 		return c.DeleteCredential(ctx, k.ID)
 	}, func(before, k api.Credential) {
 		last := "it was never used"
@@ -197,6 +200,13 @@ func (a *app) keyDelete() *cobra.Command {
 		}
 		a.Done("%s is deleted%s · %s", console.Clean(k.Name), a.refused(k), last)
 	})
+}
+
+// forget takes a key out of the cache of this machine's programs, so that they get another one.
+func (a *app) forget(k api.Credential) {
+	if owner, err := a.Who(); err == nil {
+		(&shortkey.Pocket{Dir: a.RuntimeDir(), Owner: owner, Now: a.Now}).Forget(k.ID)
+	}
 }
 
 // refused is ": refused by all gateways since 14:41:07".

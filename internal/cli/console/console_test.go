@@ -112,9 +112,15 @@ func TestReport(t *testing.T) {
 		t.Errorf("got %q", errs)
 	}
 	errs.Reset()
-	c.JSON, env["LANG"] = false, "C"
-	c.Report(fault.New(fault.NotFound, "evil \x1b[31m name\r\nof a server").WithHint("lanyard login --server https://x"))
-	if want := "error: Evil  [31m name  of a server.\n  lanyard login --server https://x\n"; errs.String() != want {
+	c.JSON = false
+	c.Report(errors.Join(errors.New("x.yaml:1: one"), errors.New("x.yaml:2: two")))
+	if want := "✗ x.yaml:1: one\n  x.yaml:2: two\n"; errs.String() != want {
+		t.Errorf("got %q", errs)
+	}
+	errs.Reset()
+	env["LANG"] = "C"
+	c.Report(fault.New(fault.NotFound, "evil \x1b[31m name\rof a server").WithHint("lanyard login --server https://x"))
+	if want := "error: Evil  [31m name of a server.\n  lanyard login --server https://x\n"; errs.String() != want {
 		t.Errorf("got %q", errs)
 	}
 }

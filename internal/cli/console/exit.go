@@ -190,7 +190,12 @@ func (c *Console) Report(err error) Exit {
 		c.Say("Interrupted.")
 		return f.Exit
 	}
-	c.line(c.Err, c.paint(c.ErrTerminal, red, failed)+" "+Clean(sentence(f.Message)))
+	// Several mistakes at once stand on lines of their own.
+	mark := c.paint(c.ErrTerminal, red, failed) + " "
+	for text := range strings.Lines(sentence(f.Message)) {
+		c.line(c.Err, mark+Clean(strings.TrimRight(text, "\n")))
+		mark = "  "
+	}
 	if f.Hint != "" {
 		c.line(c.Err, "  "+Clean(sentence(f.Hint)))
 	}
@@ -219,9 +224,12 @@ func (c *Console) reportJSON(f Failure) {
 	fmt.Fprintf(c.Err, "%s\n", text)
 }
 
-// sentence begins s with a capital and ends it with a full stop, unless it ends in something to
-// type: a command, a path.
+// sentence begins s with a capital and ends it with a full stop, unless it holds something to type,
+// such as a command or a path, or is several lines.
 func sentence(s string) string {
+	if strings.Contains(s, "\n") {
+		return s
+	}
 	r, n := utf8.DecodeRuneInString(s)
 	if word, _, _ := strings.Cut(s, " "); word == strings.ToLower(word) && !strings.ContainsAny(word, "/.:_-=") && word != "lanyard" && word != "chmod" {
 		s = string(unicode.ToUpper(r)) + s[n:]

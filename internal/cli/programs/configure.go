@@ -146,8 +146,8 @@ func (a *app) store(ctx context.Context, s *setup.Setup, o setup.Order) (endpoin
 	switch {
 	case !ok && o.DryRun:
 		return setup.Unknown, setup.Unknown, nil
-	case !ok:
-		k, err = p.Get(ctx, s.Client, a.shortOrder(o.Project))
+	case !o.DryRun:
+		k, err = p.Verified(ctx, s.Client, a.shortOrder(o.Project))
 	}
 	return k.Endpoint, k.Region, console.Cannot("get a key for project "+o.Project, err)
 }

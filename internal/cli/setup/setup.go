@@ -78,7 +78,7 @@ const SchemaConfigured = "lanyard/v1/configured"
 // Write configures the target. If anything fails, the files are as they were and a key that was
 // made for it is ended again.
 func (s *Setup) Write(ctx context.Context, o Order) (r Report, err error) {
-	r = Report{Schema: SchemaConfigured, Client: o.Target.Name(), Project: o.Project, Name: o.Name, Try: o.Target.Try(s.access(o))}
+	r = Report{Schema: SchemaConfigured, Client: o.Target.Name(), Project: o.Project, Name: o.Name}
 	if !o.NoTest && !o.DryRun {
 		if err := s.installed(o); err != nil {
 			return r, err
@@ -90,6 +90,7 @@ func (s *Setup) Write(ctx context.Context, o Order) (r Report, err error) {
 			return r, err
 		}
 	}
+	r.Try = o.Target.Try(a)
 	edits, err := o.Target.Write(s.Home, a)
 	if err == nil {
 		err = s.replace(ctx, o, a, edits, &r)

@@ -99,15 +99,34 @@ func (p *Pocket) renew(ctx context.Context, c *client.Client, o Order) (Key, err
 
 // Drop forgets all keys of the owner at a server and returns them, so that they can be ended.
 func (p *Pocket) Drop(server string) []Key {
+	return p.drop(func(k Key) bool { return k.Server == server })
+}
+
+// Forget forgets the key with the id, if it is one of the owner's: it was ended or frozen.
+func (p *Pocket) Forget(id string) { p.drop(func(k Key) bool { return k.ID == id }) }
+
+func (p *Pocket) drop(which func(Key) bool) []Key {
 	var dropped []Key
 	files, _ := filepath.Glob(filepath.Join(p.Dir, "key-"+p.Owner+"-*.json")) // the pattern is sound
 	for _, name := range files {
-		if k, ok := readFile(name); ok && k.Server == server {
+		if k, ok := readFile(name); ok && which(k) {
 			dropped = append(dropped, k)
 			os.Remove(name)
 		}
 	}
 	return dropped
+}
+
+// Verified returns a key as Get does, after asking the server whether the cached one is still in
+// force: somebody may have ended it elsewhere.
+func (p *Pocket) Verified(ctx context.Context, c *client.Client, o Order) (Key, error) {
+	if k, ok := p.Cached(o.Project); ok {
+		got, err := c.ShowCredential(ctx, k.ID)
+		if gone(err) || err == nil && got.State != "active" {
+			p.Forget(k.ID)
+		}
+	}
+	return p.Get(ctx, c, o)
 }
 
 // read returns the cached key if it is still honoured.

@@ -52,6 +52,12 @@ func (s *service) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	id, ok := strings.CutSuffix(strings.TrimPrefix(r.URL.Path, "/api/v1/credentials/"), "/extend")
 	switch {
+	case r.Method == http.MethodGet:
+		state := "active"
+		if s.ended[id] {
+			state = "ended"
+		}
+		return answer(200, api.Credential{ID: id, State: state}), nil
 	case !ok:
 		s.made++
 		id = fmt.Sprintf("crd_%d", s.made)
@@ -143,6 +149,23 @@ func TestKeyIsCachedExtendedAndReplaced(t *testing.T) {
 			t.Error("an expired key is handed out")
 		}
 	})
+}
+
+func TestKeyThatWasEndedElsewhere(t *testing.T) {
+	s := &service{max: 168 * time.Hour, ended: map[string]bool{}}
+	c, p := newClient(t, s), newPocket(t.TempDir())
+	verified := func(want string) {
+		t.Helper()
+		if k, err := p.Verified(t.Context(), c, order); err != nil || k.ID != want {
+			t.Errorf("got %s %v, want %s", k.ID, err, want)
+		}
+	}
+	verified("crd_1")
+	verified("crd_1")
+	s.ended["crd_1"] = true
+	verified("crd_2")
+	s.down = true
+	verified("crd_2") // a server that is down takes nothing away
 }
 
 func TestProjectThatAllowsLess(t *testing.T) {
