@@ -75,7 +75,7 @@ func TestMadeUpRegions(t *testing.T) {
 }
 
 // TestUnknownKeyTakesTheSameWork compares what a gateway does for a key that it does not know, by a
-// random secret, with a known key and a bad signature: the same error, allocations and time. The
+// random secret, with a known key and a bad signature: the same error in the same time. The
 // fastest of many is compared, which what else runs on the machine disturbs least.
 func TestUnknownKeyTakesTheSameWork(t *testing.T) {
 	var v sigv4.Verifier
@@ -91,10 +91,6 @@ func TestUnknownKeyTakesTheSameWork(t *testing.T) {
 	}
 	secrets := []string{exampleSecret, "made at start, never told anybody"}
 	fastest := []time.Duration{time.Hour, time.Hour}
-	var allocs [2]float64
-	for i, secret := range secrets {
-		allocs[i] = testing.AllocsPerRun(100, func() { work(secret) })
-	}
 	for range 5000 {
 		for i, secret := range secrets {
 			start := time.Now()
@@ -102,7 +98,7 @@ func TestUnknownKeyTakesTheSameWork(t *testing.T) {
 			fastest[i] = min(fastest[i], time.Since(start))
 		}
 	}
-	if ratio := float64(fastest[0]) / float64(fastest[1]); allocs[0] != allocs[1] || ratio < 0.8 || ratio > 1.25 {
-		t.Errorf("a known key takes %s and %.0f allocations, an unknown one %s and %.0f", fastest[0], allocs[0], fastest[1], allocs[1])
+	if ratio := float64(fastest[0]) / float64(fastest[1]); ratio < 0.8 || ratio > 1.25 {
+		t.Errorf("a known key takes %s, an unknown one %s", fastest[0], fastest[1])
 	}
 }
