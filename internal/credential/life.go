@@ -17,6 +17,18 @@ func (c Credential) Usable(now time.Time) bool {
 	return c.Status == Active && now.Before(c.ExpiresAt)
 }
 
+// EndsSoon reports whether it is time to tell people that c ends: in the last tenth of its life, and
+// from 3 days before its end where that leaves any time before.
+func (c Credential) EndsSoon(now time.Time) bool {
+	const notice = 3 * 24 * time.Hour
+	life := c.ExpiresAt.Sub(c.CreatedAt)
+	soon := life / 10
+	if life > notice {
+		soon = max(soon, notice)
+	}
+	return c.Usable(now) && c.ExpiresAt.Sub(now) <= soon
+}
+
 // Extend moves the end of an active credential to expires, which the Lifetime rule has judged.
 func (c Credential) Extend(now, expires time.Time) (Credential, error) {
 	if !c.Usable(now) {

@@ -197,3 +197,25 @@ func TestStateIsNeverPrinted(t *testing.T) {
 		}
 	}
 }
+
+func TestEndsSoon(t *testing.T) {
+	const day = 24 * hour
+	for _, tc := range []struct {
+		life, left time.Duration
+		want       bool
+	}{
+		{hour, 7 * time.Minute, false}, {hour, 6 * time.Minute, true}, {hour, 0, false}, // ended
+		{2 * day, 5 * hour, false}, {2 * day, 4 * hour, true},
+		{7 * day, 3*day + time.Second, false}, {7 * day, 3 * day, true},
+		{60 * day, 7 * day, false}, {60 * day, 6 * day, true},
+	} {
+		c := key(credential.Active, "")
+		c.CreatedAt, c.ExpiresAt = now.Add(tc.left-tc.life), now.Add(tc.left)
+		if got := c.EndsSoon(now); got != tc.want {
+			t.Errorf("%s before the end of %s: %t", tc.left, tc.life, got)
+		}
+	}
+	if key(credential.Frozen, credential.FrozenByOwner).EndsSoon(now.Add(59 * time.Minute)) {
+		t.Error("a frozen one is said to end soon: it is refused already")
+	}
+}

@@ -31,22 +31,12 @@ func (a *API) credential(c credential.Credential, longest time.Duration) api.Cre
 	}
 	if left := c.ExpiresAt.Sub(now); left > 0 && (c.Status == credential.Active || c.Status == credential.Frozen) {
 		w.EndsInSeconds = int64(left / time.Second)
-		w.EndsSoon = c.Status == credential.Active && left <= soon(c.ExpiresAt.Sub(c.CreatedAt))
+		w.EndsSoon = c.EndsSoon(now)
 	}
 	if c.Usable(now) && longest > 0 {
 		w.ExtendUntil = now.Add(longest)
 	}
 	return w
-}
-
-// soon is how long before the end of a life people are told: in its last tenth, and 3 days before
-// where that leaves any time before.
-func soon(life time.Duration) time.Duration {
-	const notice = 3 * 24 * time.Hour
-	if life <= notice {
-		return life / 10
-	}
-	return max(life/10, notice)
 }
 
 func (a *API) receipt(subject string, r broker.Receipt) api.Receipt {
