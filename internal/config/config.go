@@ -14,6 +14,8 @@ import (
 type Config struct {
 	// Title is what the portal calls the installation.
 	Title string `yaml:"title"`
+	// Help is where people find help: every page links to it. Empty: nowhere.
+	Help string `yaml:"help"`
 	// DataDir holds the database, the master key, the administration socket and the embedded
 	// object store, each unless it is placed elsewhere.
 	DataDir       string     `yaml:"data_dir"`

@@ -22,6 +22,9 @@ func (d *decoder) judge(c Config) {
 	d.oneOf("database.driver", c.Database.Driver, "sqlite", "postgres")
 	d.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	d.oneOf("log.format", c.Log.Format, "text", "json")
+	if u, err := url.Parse(c.Help); c.Help != "" && (err != nil || u.Scheme != "https" && u.Scheme != "mailto") {
+		d.wrong("help", "%q is not an address: write https://… or mailto:…", c.Help)
+	}
 	if len(c.Roles) == 0 {
 		d.wrong("roles", "at least one is needed")
 	}
