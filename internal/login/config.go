@@ -32,6 +32,13 @@ const (
 	purgeEvery  = 10 * time.Minute
 )
 
+// What pages tell people of these: after what idle time a browser is signed out, and how long a
+// program that they let in may act for them.
+const (
+	BrowserIdle = browserIdle
+	ClientLife  = clientLife
+)
+
 // The configuration of the ways to sign in, named here too, so that its readers import one package.
 type (
 	Provider  = upstream.Provider
