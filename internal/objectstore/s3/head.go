@@ -21,7 +21,7 @@ func readHead(br *bufio.Reader) (minor byte, status int, h http.Header, err erro
 		return 0, 0, nil, err
 	}
 	line, rest, _ := strings.Cut(head, "\r\n")
-	if len(line) < 12 || line[:7] != "HTTP/1." || line[8] != ' ' || len(line) > 12 && line[12] != ' ' {
+	if !clean(line) || len(line) < 12 || line[:7] != "HTTP/1." || line[8] != ' ' || len(line) > 12 && line[12] != ' ' {
 		return 0, 0, nil, errHead
 	}
 	for _, d := range []byte(line[9:12]) {

@@ -62,9 +62,9 @@ func (r *Response) frame(method string, minor byte) error {
 	delete(h, "Keep-Alive")
 	delete(h, "Transfer-Encoding")
 	r.ContentLength = -1
-	for i, v := range lengths {
-		n, err := strconv.ParseUint(v, 10, 63)
-		if err != nil || i > 0 && int64(n) != r.ContentLength {
+	if len(lengths) > 0 {
+		n, err := strconv.ParseUint(lengths[0], 10, 63)
+		if err != nil || len(lengths) > 1 {
 			return errHead
 		}
 		r.ContentLength = int64(n)
@@ -74,8 +74,8 @@ func (r *Response) frame(method string, minor byte) error {
 	case r.Status == http.StatusNoContent || r.Status == http.StatusNotModified:
 		r.ContentLength = 0
 	case len(coding) > 0:
-		// Both a length and a coding is how requests are smuggled: nobody honest does it.
-		if len(coding) > 1 || !strings.EqualFold(coding[0], "chunked") || len(lengths) > 0 {
+		// A length beside a coding, or a coding in version 1.0, is how smugglers work (§6.1).
+		if len(coding) > 1 || !strings.EqualFold(coding[0], "chunked") || len(lengths) > 0 || minor == '0' {
 			return errHead
 		}
 		r.left = -1
@@ -122,19 +122,23 @@ func (r *Response) Read(p []byte) (int, error) {
 
 // endChunks reads the trailer that follows the last chunk and returns io.EOF.
 func (r *Response) endChunks() error {
-	for range 100 {
-		line, err := r.conn.br.ReadSlice('\n')
-		switch {
-		case err == io.EOF:
-			return io.ErrUnexpectedEOF
-		case err != nil:
+	br := r.conn.br
+	if b, _ := br.Peek(2); string(b) == "\r\n" {
+		_, _ = br.Discard(2)
+	} else {
+		lines, err := readLines(br)
+		if err == nil {
+			_, err = parseFields(lines)
+		}
+		if err == io.EOF {
+			err = io.ErrUnexpectedEOF
+		}
+		if err != nil {
 			return err
-		case len(line) <= 2:
-			r.left = 0
-			return io.EOF
 		}
 	}
-	return errHead
+	r.left = 0
+	return io.EOF
 }
 
 // spliceUnit is how much is passed on before the deadline moves: a client that takes less in
