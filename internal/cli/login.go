@@ -271,10 +271,10 @@ func Browser(getenv func(string) string) func(address string) error {
 		program = "xdg-open"
 	}
 	return func(address string) error {
-		cmd := exec.Command(program, address)
+		cmd := exec.CommandContext(context.Background(), program, address) // it may outlive this command
 		if err := cmd.Start(); err != nil {
 			return err
 		}
-		return cmd.Process.Release() // it may stay for as long as the browser does
+		return cmd.Process.Release()
 	}
 }

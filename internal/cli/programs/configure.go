@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -51,27 +52,22 @@ func (a *app) configure() *cobra.Command {
 }
 
 func (a *app) runConfigure(ctx context.Context, f configuring, client string) error {
-	var targets []deliver.Target
-	for _, t := range a.c.Targets {
-		if t.Name() == client || client == "all" {
-			targets = append(targets, t)
-		}
-	}
-	switch {
-	case len(targets) == 0:
-		return console.Usage("there is no client %q", client).WithHint("see: lanyard configure --help")
-	case f.process && f.static, f.revoke && !f.remove, client == "all" && (f.path != "" || f.stdout), f.stdout && (f.remove || f.dryRun || f.process):
+	if !f.fit(client == "all") {
 		return console.Usage("these flags do not go together").WithHint("see: lanyard configure --help")
+	}
+	one := slices.IndexFunc(a.c.Targets, func(t deliver.Target) bool { return t.Name() == client })
+	if one < 0 && client != "all" {
+		return console.Usage("there is no client %q", client).WithHint("see: lanyard configure --help")
 	}
 	s, o, err := a.setup(ctx, f)
 	if err != nil {
 		return err
 	}
-	if client != "all" {
-		return a.configureOne(ctx, s, f, o, targets[0])
+	if one >= 0 {
+		return a.configureOne(ctx, s, f, o, a.c.Targets[one])
 	}
 	var failed error
-	for _, t := range targets {
+	for _, t := range a.c.Targets {
 		err := a.configureOne(ctx, s, f, o, t)
 		if e, ok := errors.AsType[*setup.TestError](err); ok && e.Missing {
 			a.Say("%s is not installed: skipped", t.Name())
@@ -83,6 +79,17 @@ func (a *app) runConfigure(ctx context.Context, f configuring, client string) er
 		}
 	}
 	return failed
+}
+
+// fit reports whether the flags make sense together.
+func (f configuring) fit(all bool) bool {
+	switch {
+	case f.process && f.static, f.revoke && !f.remove:
+		return false
+	case f.stdout && (f.remove || f.dryRun || f.process):
+		return false
+	}
+	return !all || f.path == "" && !f.stdout
 }
 
 // setup gathers what all targets need.
@@ -194,16 +201,7 @@ func (a *app) tell(o setup.Order, r setup.Report, did string) {
 		a.Done("%s calls lanyard for its keys: they are fetched and renewed, none is stored", o.Target.Title())
 	}
 	for _, file := range r.Files {
-		switch {
-		case o.DryRun:
-			a.Print("%s:\n%s", file.Path, strings.TrimRight(file.Diff, "\n"))
-		case !file.Changed:
-			a.Detail("%s is as it should be", file.Path)
-		case file.Backup != "":
-			a.Done(did+" (old copy: %s)", r.Name, file.Path, file.Backup)
-		default:
-			a.Done(did, r.Name, file.Path)
-		}
+		a.tellFile(o, r, file, did)
 	}
 	switch {
 	case r.Tested && r.Lines > 0:
@@ -213,6 +211,19 @@ func (a *app) tell(o setup.Order, r setup.Report, did string) {
 	}
 	if r.Try != "" && !o.DryRun {
 		a.Say("Try: %s", r.Try)
+	}
+}
+
+func (a *app) tellFile(o setup.Order, r setup.Report, file setup.File, did string) {
+	switch {
+	case o.DryRun:
+		a.Print("%s:\n%s", file.Path, strings.TrimRight(file.Diff, "\n"))
+	case !file.Changed:
+		a.Detail("%s is as it should be", file.Path)
+	case file.Backup != "":
+		a.Done(did+" (old copy: %s)", r.Name, file.Path, file.Backup)
+	default:
+		a.Done(did, r.Name, file.Path)
 	}
 }
 

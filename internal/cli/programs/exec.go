@@ -60,7 +60,7 @@ environment only.`,
 					a.Warn("the key of this command was not extended: %s", console.Explain(err).Message)
 				})
 			}()
-			result := a.runChild(path, args, k)
+			result := a.runChild(ctx, path, args, k)
 			stop()
 			<-kept
 			if _, err := c.DeleteCredential(ctx, k.ID); err != nil {
@@ -72,9 +72,9 @@ environment only.`,
 	return cmd
 }
 
-// runChild runs the command to its end and passes signals on to it.
-func (a *app) runChild(path string, args []string, k shortkey.Key) error {
-	child := exec.Command(path, args[1:]...)
+// runChild runs the command to its end and passes signals on to it; ctx never ends before.
+func (a *app) runChild(ctx context.Context, path string, args []string, k shortkey.Key) error {
+	child := exec.CommandContext(ctx, path, args[1:]...)
 	child.Args[0] = args[0]
 	child.Stdin, child.Stdout, child.Stderr = a.In, a.Out, a.Err
 	child.Env = childEnv(a.c.Environ, k)
