@@ -129,10 +129,15 @@ func TestBrowserSessions(t *testing.T) {
 			t.Errorf("twice: %v", err)
 		}
 	})
-	t.Run("a cookie is no bearer token", func(t *testing.T) {
-		cookie, _ := w.signIn("anna")
+	t.Run("a cookie is no bearer token, nor the other way round", func(t *testing.T) {
+		cookie, by := w.signIn("anna")
 		_, err := w.Actor(t.Context(), cookie, from("192.0.2.1"))
 		wants(t, err, fault.Unauthenticated, "not signed in")
+		g := w.grant(by)
+		for _, token := range []material.Secret{g.Access, g.Refresh} {
+			_, err = w.BrowserActor(t.Context(), token, from("192.0.2.1"))
+			wants(t, err, fault.Unauthenticated, "not signed in")
+		}
 	})
 }
 
