@@ -1,6 +1,8 @@
 package broker_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -12,6 +14,7 @@ import (
 	"github.com/lanyardhq/lanyard/internal/fault"
 	"github.com/lanyardhq/lanyard/internal/identity"
 	"github.com/lanyardhq/lanyard/internal/session"
+	"github.com/lanyardhq/lanyard/internal/store"
 )
 
 // A whole is what the operator can stop with one command.
@@ -142,6 +145,13 @@ func TestStopsOverlap(t *testing.T) {
 					w.check(err)
 				}
 				w.is(c.ID, credential.Frozen, y.why)
+				rs, err := w.store.Audit(t.Context(), audit.Filter{Subject: c.ID})
+				w.check(err)
+				for _, r := range rs[:len(rs)-1] {
+					if r.Detail["state"] != "frozen" {
+						t.Errorf("it was in force for a moment: %+v", r)
+					}
+				}
 				r, err := y.thaw(w)
 				w.check(err)
 				w.is(c.ID, credential.Active, "")
@@ -171,9 +181,11 @@ func TestStopSeesWhatCameMeanwhile(t *testing.T) {
 // One changed row does not keep the others of its batch from being stopped.
 func TestStopWhenAnotherChangeCameFirst(t *testing.T) {
 	w := newWorld(t)
-	a, b := w.issue("ann", hour), w.issue("ann", hour)
+	a, b, own := w.issue("ann", hour), w.issue("ann", hour), w.issue("ann", hour)
 	w.Store = &upset{Store: w.store, between: func() {
 		_, err := w.End(t.Context(), w.as("ann"), a.ID, audit.Once{})
+		w.check(err)
+		_, err = w.Freeze(t.Context(), w.as("ann"), own.ID, audit.Once{})
 		w.check(err)
 	}}
 	r, err := w.FreezeAccount(t.Context(), operator(), "ann", "")
@@ -183,6 +195,7 @@ func TestStopWhenAnotherChangeCameFirst(t *testing.T) {
 	}
 	w.is(a.ID, credential.Ending, credential.Deleted)
 	w.is(b.ID, credential.Frozen, credential.AccountFrozen)
+	w.is(own.ID, credential.Frozen, credential.FrozenByOwner)
 }
 
 func TestStopMany(t *testing.T) {
@@ -212,6 +225,31 @@ func TestStopMany(t *testing.T) {
 	w.check(err)
 	if len(rs) != 2*n {
 		t.Errorf("%d records, want %d", len(rs), 2*n)
+	}
+}
+
+// failing is a store in which noting that something is stopped fails.
+type failing struct{ *store.Store }
+
+func (failing) SaveAccount(context.Context, identity.Account, audit.Change) error { return errBroken }
+
+// Whatever breaks: too much is frozen, never too little, and doing it again completes it.
+func TestStopThatBreaksInTheMiddle(t *testing.T) {
+	w := newWorld(t)
+	c := w.issue("ann", hour)
+	w.Store = failing{w.store}
+	r, err := w.FreezeAccount(t.Context(), operator(), "ann", "")
+	if !errors.Is(err, errBroken) || len(r.Credentials) != 1 || !r.RefusedSince.IsZero() {
+		t.Errorf("receipt %+v, %v", r, err)
+	}
+	w.is(c.ID, credential.Frozen, credential.AccountFrozen)
+	w.Store = w.store
+	_, err = w.FreezeAccount(t.Context(), operator(), "ann", "")
+	w.check(err)
+	r, err = w.ThawAccount(t.Context(), operator(), "ann")
+	w.check(err)
+	if len(r.Credentials) != 1 {
+		t.Errorf("readmitted %+v", r)
 	}
 }
 

@@ -88,7 +88,7 @@ func TestSweepEndsTheKeysOfEndedProjects(t *testing.T) {
 		_, err := w.Freeze(t.Context(), w.as("ann"), frozen.ID, audit.Once{})
 		w.check(err)
 		p := w.climate
-		p.EndsAt = time.Now().Add(hour).UTC() // sooner than anybody thought
+		p.EndsAt = time.Now().Add(hour + 10*time.Second).UTC() // sooner than anybody thought
 		_, err = w.store.SaveProject(t.Context(), p, did())
 		w.check(err)
 		late := w.issue("ann", 0)
@@ -131,23 +131,17 @@ func TestSweepSettlesBuckets(t *testing.T) {
 					u.Objects = 1
 					w.objects.put("climate.results", u)
 				}
-				down := true
-				w.objects.fails(func(context.Context, string) error {
-					if down {
-						return fault.New(fault.Unavailable, "down")
-					}
-					return nil
-				})
-				time.Sleep(29 * time.Second)
+				time.Sleep(31 * time.Second) // the sweeper has seen it once
 				if w.bucketsOf()["results"] != tc.state {
 					t.Error("it was settled while somebody may still be at it")
 				}
+				w.objects.fails(func(context.Context, string) error { return fault.New(fault.Unavailable, "down") })
 				time.Sleep(2 * time.Minute)
 				if w.bucketsOf()["results"] != tc.state {
 					t.Error("it was settled without asking the object store")
 				}
-				down = false
-				time.Sleep(time.Minute)
+				w.objects.fails(nil)
+				time.Sleep(31 * time.Second)
 				if got := w.bucketsOf()["results"]; got != tc.want || w.objects.has("climate.results") != tc.object {
 					t.Errorf("it is %q, at the object store: %t; want %q, %t", got, w.objects.has("climate.results"), tc.want, tc.object)
 				}
