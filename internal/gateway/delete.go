@@ -32,6 +32,9 @@ func (c *call) deleteObjects() error {
 			return err
 		}
 	}
+	if order.Quiet { // not every store heeds it
+		result.Deleted = nil
+	}
 	result.XMLName = xml.Name{Local: "DeleteResult"}
 	result.Xmlns = "http://s3.amazonaws.com/doc/2006-03-01/"
 	result.Errors = append(result.Errors, refused...)

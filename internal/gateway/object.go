@@ -147,9 +147,13 @@ func (c *call) pipe(resp *s3.Response) error {
 func (c *call) copyHeader(resp *s3.Response) {
 	h := c.w.Header()
 	for name, values := range resp.Header {
-		if s3api.ComesBack(name) {
-			h[name] = values
+		if !s3api.ComesBack(name) {
+			continue
 		}
+		if strings.HasPrefix(name, "X-Amz-Meta-") {
+			name = strings.ToLower(name) // as AWS writes them: some clients show names as they come
+		}
+		h[name] = values
 	}
 }
 
@@ -183,9 +187,15 @@ func (c *call) rewrite(resp *s3.Response) error {
 	c.w.Header().Set("Content-Type", "application/xml")
 	c.begin(resp.Status)
 	out := &counter{w: c.w}
-	err := s3api.Rewrite(out, resp, c.place.Name, c.owner.Name, c.location(c.at.Key))
+	err := s3api.Rewrite(out, resp, c.names())
 	c.sent += out.n
 	return err
+}
+
+// names are what documents of the store must call things.
+func (c *call) names() s3api.Names {
+	return s3api.Names{Bucket: c.place.Name, Project: c.owner.Name, Location: c.location(c.at.Key),
+		Encode: c.op.Lists() && c.query.Get("encoding-type") == "url"}
 }
 
 // counter counts what is written.

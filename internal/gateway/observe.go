@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"net/http"
 	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -43,7 +44,7 @@ func (c *call) record(err error) {
 	c.metrics.bytes.WithLabelValues("out").Add(float64(c.sent))
 	level := slog.LevelDebug
 	switch {
-	case c.status >= 500 && c.r.Context().Err() == nil:
+	case c.status >= 500 && c.status != http.StatusNotImplemented && c.r.Context().Err() == nil:
 		level = slog.LevelError
 	case err != nil:
 		level = slog.LevelInfo

@@ -138,7 +138,7 @@ func (c *call) result(resp *s3.Response) error {
 		return s3api.Errorf(doc.Code, "%s", strings.ReplaceAll(doc.Message, c.place.Upstream, c.place.Name))
 	}
 	var out bytes.Buffer
-	if err := s3api.Rewrite(&out, bytes.NewReader(text), c.place.Name, c.owner.Name, c.location(c.at.Key)); err != nil {
+	if err := s3api.Rewrite(&out, bytes.NewReader(text), c.names()); err != nil {
 		return err
 	}
 	c.copyHeader(resp)

@@ -125,8 +125,8 @@ func (r Ref) In(isProject func(name string) bool) (Address, error) {
 const reserved = ".sgwtmp"
 
 // CheckKey refuses object keys that some store behind could take for another key, because it keeps
-// objects as files or cleans paths: what is authorised must be what is touched. The empty key is
-// fine: it is the bucket.
+// objects as files or cleans paths (what is authorised must be what is touched), and those that no
+// list could show. The empty key is fine: it is the bucket.
 func CheckKey(key string) error {
 	if key == "" {
 		return nil
@@ -134,22 +134,27 @@ func CheckKey(key string) error {
 	if len(key) > 1024 {
 		return Errorf(KeyTooLong, "the object's key is %d bytes long; 1024 are allowed", len(key))
 	}
-	if !utf8.ValidString(key) || strings.IndexByte(key, 0) >= 0 {
-		return Errorf(InvalidArgument, "an object's key is UTF-8 without NUL characters")
+	if !printable(key) {
+		return Errorf(InvalidArgument, "an object's key is UTF-8 without control characters: lists could not tell it")
 	}
 	return checkSegments(strings.TrimSuffix(key, "/"), "an object's key")
 }
 
 // CheckPrefix refuses list prefixes that begin no key which CheckKey admits.
 func CheckPrefix(prefix string) error {
-	if len(prefix) > 1024 || !utf8.ValidString(prefix) || strings.IndexByte(prefix, 0) >= 0 {
-		return Errorf(InvalidArgument, "a prefix is at most 1024 bytes of UTF-8 without NUL characters")
+	if len(prefix) > 1024 || !printable(prefix) {
+		return Errorf(InvalidArgument, "a prefix is at most 1024 bytes of UTF-8 without control characters")
 	}
 	i := strings.LastIndexByte(prefix, '/')
 	if i < 0 {
 		return nil // the last segment may go on
 	}
 	return checkSegments(prefix[:i], "a prefix")
+}
+
+// printable reports whether XML 1.0 can carry s unchanged.
+func printable(s string) bool {
+	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f || r == 0xfffe || r == 0xffff })
 }
 
 func checkSegments(path, what string) error {

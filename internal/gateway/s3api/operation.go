@@ -64,7 +64,7 @@ type spec struct {
 }
 
 const (
-	listing  = "delimiter encoding-type max-keys prefix"
+	listing  = "delimiter max-keys prefix"
 	override = "response-cache-control response-content-disposition response-content-encoding response-content-language response-content-type response-expires"
 )
 
@@ -85,7 +85,7 @@ var specs = [...]spec{
 	ListObjects:             {name: "ListObjects", method: "GET", action: s3key.List, params: listing + " marker"},
 	ListObjectsV2:           {name: "ListObjectsV2", method: "GET", sub: "list-type", action: s3key.List, params: listing + " continuation-token fetch-owner start-after"},
 	ListObjectVersions:      {name: "ListObjectVersions", method: "GET", sub: "versions", action: s3key.List, params: listing + " key-marker version-id-marker"},
-	ListMultipartUploads:    {name: "ListMultipartUploads", method: "GET", sub: "uploads", action: s3key.List, params: "delimiter encoding-type prefix key-marker max-uploads upload-id-marker"},
+	ListMultipartUploads:    {name: "ListMultipartUploads", method: "GET", sub: "uploads", action: s3key.List, params: "delimiter prefix key-marker max-uploads upload-id-marker"},
 	DeleteObjects:           {name: "DeleteObjects", method: "POST", sub: "delete", action: s3key.Delete, writes: true},
 	PostObject:              {name: "PostObject", method: "POST", action: s3key.Write, writes: true},
 	GetObject:               {name: "GetObject", method: "GET", object: true, action: s3key.Read, params: override + " partNumber versionId"},
@@ -104,7 +104,7 @@ var specs = [...]spec{
 	UploadPartCopy:          {name: "UploadPartCopy", method: "PUT", object: true, sub: "uploadId", copies: true, action: s3key.Write, writes: true, params: "partNumber"},
 	CompleteMultipartUpload: {name: "CompleteMultipartUpload", method: "POST", object: true, sub: "uploadId", action: s3key.Write, writes: true},
 	AbortMultipartUpload:    {name: "AbortMultipartUpload", method: "DELETE", object: true, sub: "uploadId", action: s3key.Write, writes: true},
-	ListParts:               {name: "ListParts", method: "GET", object: true, sub: "uploadId", action: s3key.Write, params: "encoding-type max-parts part-number-marker"},
+	ListParts:               {name: "ListParts", method: "GET", object: true, sub: "uploadId", action: s3key.Write, params: "max-parts part-number-marker"},
 }
 
 // selecting are the query parameters that make a request another operation.

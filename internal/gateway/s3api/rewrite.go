@@ -6,64 +6,114 @@ import (
 	"encoding/xml"
 	"errors"
 	"io"
+	"slices"
+	"strings"
+
+	"github.com/lanyardhq/lanyard/sigv4"
 )
 
+// Names are what a document of the store must say in the client's words.
+type Names struct {
+	Bucket, Project, Location string
+	// Encode writes keys percent-encoded, as encoding-type=url asks for. The store is not asked to
+	// do it, because some forget to, and some clients do not check.
+	Encode bool
+}
+
+// keys are the elements that encoding-type=url is about.
+var keys = []string{"Key>", "Prefix>", "Delimiter>", "Marker>", "NextMarker>", "StartAfter>", "KeyMarker>", "NextKeyMarker>"}
+
+// maxElement bounds the content of an element that is read whole: a key, each byte escaped.
+const maxElement = 8 << 10
+
 // Rewrite copies an XML document of the store from r to w, in bounded memory, with the elements
-// that would tell the store's own names in place of the client's: bucket names become bucket,
-// owners become the project, locations become location. Text of documents never holds a bare "<",
-// so an element's name is found by looking for it.
-func Rewrite(w io.Writer, r io.Reader, bucket, project, location string) error {
-	owner := "<ID>" + text(project) + "</ID><DisplayName>" + text(project) + "</DisplayName>"
-	replace := []struct{ name, with string }{
-		{"Name>", text(bucket)}, {"Bucket>", text(bucket)}, {"Location>", text(location)},
-		{"Owner>", owner}, {"Initiator>", owner},
+// that would tell the store's own names in place of the client's: bucket names, locations, and
+// owners, which here are projects. Text never holds a bare "<" (comments and CDATA sections are
+// not in these documents), so an element is found by looking for it.
+func Rewrite(w io.Writer, r io.Reader, n Names) error {
+	owner := "<ID>" + text(n.Project) + "</ID><DisplayName>" + text(n.Project) + "</DisplayName>"
+	note := ""
+	if n.Encode {
+		note = "<EncodingType>url</EncodingType>"
 	}
-	in := bufio.NewReaderSize(r, 16<<10)
-next:
+	replace := map[string]string{
+		"Name>": "<Name>" + text(n.Bucket) + "</Name>" + note, "Bucket>": "<Bucket>" + text(n.Bucket) + "</Bucket>" + note,
+		"Location>": "<Location>" + text(n.Location) + "</Location>", "EncodingType>": "",
+		"Owner>": "<Owner>" + owner + "</Owner>", "Initiator>": "<Initiator>" + owner + "</Initiator>",
+	}
+	in, out := bufio.NewReaderSize(r, 16<<10), bufio.NewWriterSize(w, 16<<10)
 	for {
 		part, err := in.ReadSlice('<')
-		if _, werr := w.Write(part); werr != nil {
+		if _, werr := out.Write(bytes.TrimSuffix(part, []byte("<"))); werr != nil {
 			return werr
 		}
 		switch {
 		case errors.Is(err, bufio.ErrBufferFull):
 			continue
 		case errors.Is(err, io.EOF):
-			return nil
+			return out.Flush()
 		case err != nil:
 			return err
 		}
-		peek, _ := in.Peek(len("Initiator>"))
-		for _, e := range replace {
-			if !bytes.HasPrefix(peek, []byte(e.name)) {
-				continue
-			}
-			if err := skip(in, e.name); err != nil {
-				return err
-			}
-			if _, err := io.WriteString(w, e.name+e.with+"</"+e.name); err != nil {
-				return err
-			}
-			continue next
+		tag, _ := in.Peek(len("NextKeyMarker>"))
+		tag = tag[:bytes.IndexByte(tag, '>')+1]
+		with, known := replace[string(tag)]
+		switch {
+		case known:
+			_, err = content(in, string(tag), 0)
+		case n.Encode && slices.Contains(keys, string(tag)):
+			with, err = encoded(in, string(tag))
+		default:
+			with = "<"
+		}
+		if err != nil {
+			return err
+		}
+		if _, err := out.WriteString(with); err != nil {
+			return err
 		}
 	}
 }
 
-// skip reads up to the end tag of the element, and that too.
-func skip(in *bufio.Reader, name string) error {
+// encoded reads an element and returns it with its text percent-encoded.
+func encoded(in *bufio.Reader, tag string) (string, error) {
+	raw, err := content(in, tag, maxElement)
+	if err != nil {
+		return "", err
+	}
+	if strings.Contains(raw, "&") {
+		if err := xml.Unmarshal([]byte("<v>"+raw+"</v>"), &raw); err != nil {
+			return "", err
+		}
+	}
+	return "<" + tag + sigv4.EncodePath(raw) + "</" + tag, nil
+}
+
+// content reads the rest of an element, its end tag too, and returns at most limit bytes of what
+// is in it; more than that is an error unless limit is 0.
+func content(in *bufio.Reader, tag string, limit int) (string, error) {
+	if _, err := in.Discard(len(tag)); err != nil {
+		return "", err
+	}
+	var inner []byte
 	for {
-		_, err := in.ReadSlice('<')
+		part, err := in.ReadSlice('<')
+		if limit > 0 {
+			inner = append(inner, part...)
+		}
 		switch {
+		case len(inner) > limit+1:
+			return "", errors.New("an element of the store's document is too long")
 		case errors.Is(err, bufio.ErrBufferFull):
 			continue
 		case errors.Is(err, io.EOF):
-			return io.ErrUnexpectedEOF
+			return "", io.ErrUnexpectedEOF
 		case err != nil:
-			return err
+			return "", err
 		}
-		if end, _ := in.Peek(1 + len(name)); string(end) == "/"+name {
+		if end, _ := in.Peek(1 + len(tag)); string(end) == "/"+tag {
 			_, err = in.Discard(len(end))
-			return err
+			return strings.TrimSuffix(string(inner), "<"), err
 		}
 	}
 }

@@ -85,6 +85,8 @@ func TestAddress(t *testing.T) {
 		{"127.0.0.1", "/data/./k", s3api.Address{}, s3api.InvalidArgument},
 		{"127.0.0.1", "/data/k/.", s3api.Address{}, s3api.InvalidArgument},
 		{"127.0.0.1", "/data/k%00", s3api.Address{}, s3api.InvalidArgument},
+		{"127.0.0.1", "/data/k%0d%0a", s3api.Address{}, s3api.InvalidArgument},
+		{"127.0.0.1", "/data/k%EF%BF%BF", s3api.Address{}, s3api.InvalidArgument},
 		{"127.0.0.1", "/data/.sgwtmp/multipart/x", s3api.Address{}, s3api.InvalidArgument},
 		{"127.0.0.1", "/data/k" + long, s3api.Address{}, s3api.KeyTooLong},
 		{"data.s3.localhost", "/../other/k", s3api.Address{}, s3api.InvalidArgument},
@@ -289,7 +291,7 @@ func TestRewrite(t *testing.T) {
 	} {
 		for _, r := range []io.Reader{strings.NewReader(c[0]), iotest.OneByteReader(strings.NewReader(c[0]))} {
 			var out strings.Builder
-			if err := s3api.Rewrite(&out, r, "data", "climate", "http://s3/data/k?a=1&b"); err != nil {
+			if err := s3api.Rewrite(&out, r, s3api.Names{Bucket: "data", Project: "climate", Location: "http://s3/data/k?a=1&b"}); err != nil {
 				t.Fatal(err)
 			}
 			if out.String() != c[1] {
@@ -297,21 +299,34 @@ func TestRewrite(t *testing.T) {
 			}
 		}
 	}
-	if err := s3api.Rewrite(io.Discard, strings.NewReader("<R><Name>cut"), "", "", ""); !errors.Is(err, io.ErrUnexpectedEOF) {
+	if err := s3api.Rewrite(io.Discard, strings.NewReader("<R><Name>cut"), s3api.Names{}); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("a document that is cut: %v", err)
+	}
+}
+
+func TestRewriteEncodesKeys(t *testing.T) {
+	const doc = `<R><Name>up</Name><Prefix>a b/</Prefix><Marker></Marker><EncodingType></EncodingType><Contents><Key>a b/&#34;+&amp;amp;%</Key></Contents><CommonPrefixes><Prefix>å/</Prefix></CommonPrefixes><KeyCount>1</KeyCount></R>`
+	const want = `<R><Name>data</Name><EncodingType>url</EncodingType><Prefix>a%20b/</Prefix><Marker></Marker><Contents><Key>a%20b/%22%2B%26amp%3B%25</Key></Contents><CommonPrefixes><Prefix>%C3%A5/</Prefix></CommonPrefixes><KeyCount>1</KeyCount></R>`
+	var out strings.Builder
+	if err := s3api.Rewrite(&out, strings.NewReader(doc), s3api.Names{Bucket: "data", Encode: true}); err != nil || out.String() != want {
+		t.Errorf("%s\nbecame %s\nwant   %s\n%v", doc, out.String(), want, err)
+	}
+	long := "<R><Key>" + strings.Repeat("k", 100_000) + "</Key></R>"
+	if err := s3api.Rewrite(io.Discard, strings.NewReader(long), s3api.Names{Encode: true}); err == nil {
+		t.Error("an endless key was kept in memory")
 	}
 }
 
 // FuzzRewrite holds that a well-formed document stays one.
 func FuzzRewrite(f *testing.F) {
-	f.Add("<R><Name>a</Name><Owner><ID>x</ID></Owner></R>")
-	f.Add("<R><Bucket></Bucket></R>")
-	f.Fuzz(func(t *testing.T, doc string) {
+	f.Add("<R><Name>a</Name><Owner><ID>x</ID></Owner></R>", false)
+	f.Add("<R><Bucket></Bucket><Key>a&amp;b</Key><EncodingType></EncodingType></R>", true)
+	f.Fuzz(func(t *testing.T, doc string, encode bool) {
 		if strings.Contains(doc, "<!") || strings.Contains(doc, "<?") || !wellFormed(doc) {
 			return // stores send no comments, no CDATA and no instructions
 		}
 		var out strings.Builder
-		if err := s3api.Rewrite(&out, strings.NewReader(doc), "b<&", "p", "l"); err == nil && !wellFormed(out.String()) {
+		if err := s3api.Rewrite(&out, strings.NewReader(doc), s3api.Names{Bucket: "b<&", Project: "p", Location: "l", Encode: encode}); err == nil && !wellFormed(out.String()) {
 			t.Errorf("%q became %q", doc, out.String())
 		}
 	})
