@@ -67,7 +67,7 @@ func (a *app) names(ctx context.Context) names {
 		return n
 	}
 	path := filepath.Join(a.StateDir(), "names-"+who+".json")
-	if text, err := os.ReadFile(path); err == nil {
+	if text, err := os.ReadFile(path); err == nil { //nolint:gosec // our own file
 		_ = json.Unmarshal(text, &n)
 	}
 	if age := a.Now().Sub(n.At); age >= 0 && age < namesFresh {

@@ -33,7 +33,7 @@ func Read(path string) (real string, content []byte, err error) {
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return path, nil, fmt.Errorf("follow %s: %w", path, err)
 	}
-	if content, err = os.ReadFile(real); errors.Is(err, fs.ErrNotExist) {
+	if content, err = os.ReadFile(real); errors.Is(err, fs.ErrNotExist) { //nolint:gosec // the person chose the file
 		return real, nil, nil
 	}
 	if content == nil && err == nil {
@@ -149,7 +149,7 @@ func keep(name string, content []byte) (string, error) {
 
 // writeNew makes a file that did not exist, 0600, and has it on disk when it returns.
 func writeNew(name string, content []byte) (err error) {
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // the person chose the file
 	if err != nil {
 		return err
 	}
@@ -166,7 +166,7 @@ func writeNew(name string, content []byte) (err error) {
 
 // syncDir makes a rename in dir last. File systems that cannot do this are not an error.
 func syncDir(dir string) error {
-	d, err := os.Open(dir)
+	d, err := os.Open(dir) //nolint:gosec // the person chose the file
 	if err != nil {
 		return err
 	}

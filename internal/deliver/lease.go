@@ -44,7 +44,7 @@ func Exclusive(ctx context.Context, path string, work func(context.Context) erro
 		if !errors.Is(err, fs.ErrExist) {
 			return err
 		}
-		holder, err := os.ReadFile(path)
+		holder, err := os.ReadFile(path) //nolint:gosec // our own file
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			continue
@@ -72,7 +72,7 @@ func Exclusive(ctx context.Context, path string, work func(context.Context) erro
 // release removes the lease unless a waiter has taken it over: this process may have been stopped
 // for long.
 func release(path string, mine []byte) {
-	if found, err := os.ReadFile(path); err == nil && bytes.Equal(found, mine) {
+	if found, err := os.ReadFile(path); err == nil && bytes.Equal(found, mine) { //nolint:gosec // our own file
 		os.Remove(path)
 	}
 }
@@ -85,7 +85,7 @@ func takeOver(path string, abandoned, mine []byte) {
 		return
 	}
 	defer os.Remove(aside)
-	if found, err := os.ReadFile(aside); err == nil && !bytes.Equal(found, abandoned) {
+	if found, err := os.ReadFile(aside); err == nil && !bytes.Equal(found, abandoned) { //nolint:gosec // our own file
 		_ = os.Link(aside, path)
 	}
 }

@@ -208,7 +208,7 @@ func (s *Store) read(server string) (record, error) {
 		return r, fault.New(fault.Denied, "%s can be read by others (mode %04o)", path, info.Mode().Perm()).
 			WithHint("chmod 600 %s, and sign in again if others have accounts here", path).WithCause(ErrInsecure)
 	}
-	text, err := os.ReadFile(path)
+	text, err := os.ReadFile(path) //nolint:gosec // our own file
 	if err != nil {
 		return r, err
 	}

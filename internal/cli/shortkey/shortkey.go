@@ -140,7 +140,7 @@ func readFile(name string) (k Key, ok bool) {
 	if err != nil || runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
 		return k, false
 	}
-	text, err := os.ReadFile(name)
+	text, err := os.ReadFile(name) //nolint:gosec // our own file
 	return k, err == nil && json.Unmarshal(text, &k) == nil && k.SecretAccessKey != ""
 }
 
