@@ -123,6 +123,9 @@ func (a *app) configureOne(ctx context.Context, s *setup.Setup, f configuring, o
 	}
 	if f.remove {
 		r, err := s.Remove(ctx, o, f.revoke)
+		if err == nil && f.revoke && r.Key == nil {
+			a.Warn("no key was ended: none is known that was made here for %s and is still in force", o.Name)
+		}
 		return a.configured(o, r, err, "Removed %s from %s")
 	}
 	timed := o.Life > 0 || !o.Until.IsZero()
