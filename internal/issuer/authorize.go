@@ -39,11 +39,11 @@ func (s *server) VerifyAuthRequest(_ context.Context, r *op.Request[oidc.AuthReq
 // page first.
 func (s *server) Authorize(ctx context.Context, r *op.ClientRequest[oidc.AuthRequest]) (*op.Redirect, error) {
 	c, form := r.Client.(*client), r.Form
-	back := func(values url.Values) (*op.Redirect, error) {
-		return op.NewRedirect(returnTo(r.Data.RedirectURI, s.c.URL, form.Get("state"), values)), nil
+	back := func(values url.Values) *op.Redirect {
+		return op.NewRedirect(returnTo(r.Data.RedirectURI, s.c.URL, form.Get("state"), values))
 	}
 	refuse := func(code, text string) (*op.Redirect, error) {
-		return back(url.Values{"error": {code}, "error_description": {text}})
+		return back(url.Values{"error": {code}, "error_description": {text}}), nil
 	}
 	scopes, ok := c.grantable(strings.Fields(form.Get("scope")))
 	if code, text := judge(form); code != "" {
@@ -69,7 +69,7 @@ func (s *server) Authorize(ctx context.Context, r *op.ClientRequest[oidc.AuthReq
 		e := s.name(ctx, err)
 		return refuse(e.Code, e.Text)
 	}
-	return back(url.Values{"code": {code.Reveal()}})
+	return back(url.Values{"code": {code.Reveal()}}), nil
 }
 
 var challengeText = regexp.MustCompile(`^[A-Za-z0-9_-]{43}$`)

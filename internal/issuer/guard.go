@@ -66,7 +66,7 @@ func (i *Issuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (i *Issuer) public(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")
-		(&refusal{http.StatusMethodNotAllowed, "invalid_request", "only GET is understood here"}).write(w, r)
+		(&refusal{http.StatusMethodNotAllowed, "invalid_request", "the methods here are GET, HEAD"}).write(w, r)
 		return
 	}
 	w.Header().Set("Access-Control-Allow-Origin", "*")
@@ -100,37 +100,51 @@ func (e *refusal) write(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(c).Encode(e) // the client has gone if this fails
 }
 
-// check judges the form of a request.
+// check judges the form of a request, and reads its parameters.
 func (i *Issuer) check(w http.ResponseWriter, r *http.Request) *refusal {
-	post := []string{http.MethodPost}
-	if r.URL.Path == authorizePath || r.URL.Path == userinfoPath {
-		post = []string{http.MethodGet, http.MethodPost}
-	}
-	if !slices.Contains(post, r.Method) {
-		w.Header().Set("Allow", strings.Join(post, ", "))
-		return &refusal{http.StatusMethodNotAllowed, "invalid_request", "only " + strings.Join(post, " and ") + " is understood here"}
-	}
-	if r.URL.Path != authorizePath && r.URL.RawQuery != "" {
-		return &refusal{http.StatusBadRequest, "invalid_request", "parameters belong in the body, where they are not logged"}
-	}
-	if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); r.Method == http.MethodPost && kind != "application/x-www-form-urlencoded" &&
-		(r.URL.Path != userinfoPath || kind != "") {
-		return &refusal{http.StatusBadRequest, "invalid_request", "the body must be application/x-www-form-urlencoded"}
+	if e := checkMethod(w, r); e != nil {
+		return e
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 	if err := r.ParseForm(); err != nil {
-		return &refusal{http.StatusBadRequest, "invalid_request", "the parameters cannot be read"}
+		return invalid("the parameters cannot be read")
 	}
 	for name, values := range r.Form {
 		// RFC 8707 lets these two repeat.
 		if len(values) > 1 && name != "resource" && name != "audience" {
-			return &refusal{http.StatusBadRequest, "invalid_request", "a parameter was given twice"}
+			return invalid("a parameter was given twice")
 		}
 	}
 	if _, secret, _ := r.BasicAuth(); r.URL.Path == introspectPath && secret == "" && r.PostForm.Get("client_secret") == "" {
 		return &refusal{http.StatusUnauthorized, "invalid_client", "the client must be authenticated"}
 	}
 	return nil
+}
+
+// checkMethod judges where a request has its parameters.
+func checkMethod(w http.ResponseWriter, r *http.Request) *refusal {
+	authorize, userinfo := r.URL.Path == authorizePath, r.URL.Path == userinfoPath
+	methods := []string{http.MethodPost}
+	if authorize || userinfo {
+		methods = append(methods, http.MethodGet)
+	}
+	if !slices.Contains(methods, r.Method) {
+		allowed := strings.Join(methods, ", ")
+		w.Header().Set("Allow", allowed)
+		return &refusal{http.StatusMethodNotAllowed, "invalid_request", "the methods here are " + allowed}
+	}
+	if !authorize && r.URL.RawQuery != "" {
+		return invalid("parameters belong in the body, where they are not logged")
+	}
+	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if bare := userinfo && kind == ""; r.Method == http.MethodPost && !bare && kind != "application/x-www-form-urlencoded" {
+		return invalid("the body must be application/x-www-form-urlencoded")
+	}
+	return nil
+}
+
+func invalid(text string) *refusal {
+	return &refusal{http.StatusBadRequest, "invalid_request", text}
 }
 
 // challenge adds what a refusal must tell: how to authenticate, when to come back.

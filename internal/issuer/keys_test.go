@@ -41,7 +41,7 @@ func (w *world) kids(algorithm string) []string {
 func (w *world) signs() string {
 	w.t.Helper()
 	raw, _ := w.tokens()["id_token"].(string)
-	token, err := jose.ParseSigned(raw, []jose.SignatureAlgorithm{jose.ES256})
+	token, err := jose.ParseSignedCompact(raw, []jose.SignatureAlgorithm{jose.ES256})
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -19,8 +19,6 @@ import (
 // How long things live (security.md §7; RFC 9700; ASVS 5.0 10.4.8).
 const (
 	browserLife = 12 * time.Hour
-	browserIdle = time.Hour
-	clientLife  = 30 * 24 * time.Hour // absolute: refreshing never moves it
 	accessLife  = time.Hour
 	signinLife  = 10 * time.Minute
 	codeLife    = time.Minute
@@ -32,11 +30,11 @@ const (
 	purgeEvery  = 10 * time.Minute
 )
 
-// What pages tell people of these: after what idle time a browser is signed out, and how long a
-// program that they let in may act for them.
+// What pages tell people: after what idle time a browser is signed out, and how long a program that
+// they let in may act for them. The latter is absolute: refreshing never moves it.
 const (
-	BrowserIdle = browserIdle
-	ClientLife  = clientLife
+	BrowserIdle = time.Hour
+	ClientLife  = 30 * 24 * time.Hour
 )
 
 // The configuration of the ways to sign in, named here too, so that its readers import one package.

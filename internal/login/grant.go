@@ -129,7 +129,7 @@ func (l *Login) replayed(ctx context.Context, hash string, r Request) error {
 		return ErrGrant
 	}
 	why := map[session.Use]string{session.CodeToken: "authorization code used twice", session.SpentToken: "refresh token used twice"}[t.Use]
-	l.c.Log.WarnContext(ctx, "session ended: "+why, "session", s.ID, "account", a.ID, "client", s.ClientID, "address", r.Address)
+	l.c.Log.WarnContext(ctx, "session ended", "reason", why, "session", s.ID, "account", a.ID, "client", s.ClientID, "address", r.Address)
 	return cmp.Or(l.end(ctx, actorOf(a, r), s.ID, why), ErrGrant)
 }
 
@@ -147,7 +147,7 @@ func (l *Login) grant(ctx context.Context, s session.Session, accountID string, 
 	s.ID, s.Kind, s.AccountID, s.CreatedAt, s.LastSeenAt = "ses_"+rand.Text(), session.Client, a.ID, now, now
 	s.ExpiresAt = now.Add(accessLife)
 	if slices.Contains(s.Scopes, OfflineAccess) {
-		s.ExpiresAt = now.Add(clientLife)
+		s.ExpiresAt = now.Add(ClientLife)
 	}
 	g, tokens := l.tokens(s, a)
 	if mark.Hash != "" {

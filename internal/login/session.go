@@ -154,7 +154,7 @@ func (l *Login) find(ctx context.Context, token material.Secret) (session.Sessio
 
 // over reports whether s proves nothing any more at now.
 func over(s session.Session, now time.Time) bool {
-	idle := s.Kind == session.Browser && now.Sub(s.LastSeenAt) >= browserIdle
+	idle := s.Kind == session.Browser && now.Sub(s.LastSeenAt) >= BrowserIdle
 	return !s.EndedAt.IsZero() || !now.Before(s.ExpiresAt) || idle
 }
 

@@ -11,6 +11,8 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"regexp"
+	"strconv"
 	"strings"
 	"unicode"
 
@@ -67,40 +69,37 @@ func HashPassword(password material.Secret) (string, error) {
 	}
 	h := phc{memory: hashMemory, time: hashTime, threads: hashThreads, salt: make([]byte, 16)}
 	rand.Read(h.salt)
-	h.key = h.derive(password, 32)
+	h.key = make([]byte, 32)
+	h.key = h.derive(password)
 	b64 := base64.RawStdEncoding.EncodeToString
 	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, h.memory, h.time, h.threads, b64(h.salt), b64(h.key)), nil
 }
 
-func (h phc) derive(password material.Secret, n int) []byte {
-	return argon2.IDKey([]byte(password.Reveal()), h.salt, h.time, h.memory, h.threads, uint32(n))
+// derive computes the key that password has under h's cost and salt, as long as h's own.
+func (h phc) derive(password material.Secret) []byte {
+	return argon2.IDKey([]byte(password.Reveal()), h.salt, h.time, h.memory, h.threads, uint32(len(h.key))) //nolint:gosec // at most 64
 }
+
+var phcForm = regexp.MustCompile(`^\$argon2id\$v=19\$m=([0-9]{1,7}),t=([0-9]{1,3}),p=([0-9]{1,2})\$([A-Za-z0-9+/]{11,88})\$([A-Za-z0-9+/]{22,86})$`)
 
 // parsePHC reads a hash and refuses costs that would stop the server.
 func parsePHC(s string) (phc, error) {
-	var h phc
-	var version int
-	bad := fault.New(fault.Invalid, "not an argon2id hash").WithHint(`make one with "lanyard admin password-hash"`)
-	parts := strings.Split(s, "$")
-	if len(parts) != 6 || parts[0] != "" || parts[1] != "argon2id" {
-		return h, bad
+	m := phcForm.FindStringSubmatch(s)
+	if m == nil {
+		return phc{}, fault.New(fault.Invalid, "not an argon2id hash").WithHint(`make one with "lanyard admin password-hash"`)
 	}
-	if _, err := fmt.Sscanf(parts[2], "v=%d", &version); err != nil || version != argon2.Version {
-		return h, bad
+	memory, errMemory := strconv.ParseUint(m[1], 10, 32)
+	times, errTime := strconv.ParseUint(m[2], 10, 32)
+	threads, errThreads := strconv.ParseUint(m[3], 10, 8)
+	salt, errSalt := base64.RawStdEncoding.DecodeString(m[4])
+	key, errKey := base64.RawStdEncoding.DecodeString(m[5])
+	if err := errors.Join(errMemory, errTime, errThreads, errSalt, errKey); err != nil {
+		return phc{}, fault.New(fault.Invalid, "not an argon2id hash: %v", err)
 	}
-	if _, err := fmt.Sscanf(parts[3], "m=%d,t=%d,p=%d", &h.memory, &h.time, &h.threads); err != nil {
-		return h, bad
+	if memory < 8 || memory > 1<<20 || times < 1 || times > 100 || threads < 1 || threads > 16 {
+		return phc{}, fault.New(fault.Invalid, "the hash's cost is out of range")
 	}
-	var errSalt, errKey error
-	h.salt, errSalt = base64.RawStdEncoding.DecodeString(parts[4])
-	h.key, errKey = base64.RawStdEncoding.DecodeString(parts[5])
-	if errors.Join(errSalt, errKey) != nil || len(h.salt) < 8 || len(h.key) < 16 || len(h.key) > 64 {
-		return h, bad
-	}
-	if h.memory < 8 || h.memory > 1<<20 || h.time < 1 || h.time > 100 || h.threads < 1 || h.threads > 16 {
-		return h, fault.New(fault.Invalid, "the hash's cost is out of range")
-	}
-	return h, nil
+	return phc{memory: uint32(memory), time: uint32(times), threads: uint8(threads), salt: salt, key: key}, nil
 }
 
 // Provider knows the users. It is safe for concurrent use.
@@ -168,7 +167,7 @@ func (v *Provider) Check(ctx context.Context, name string, password material.Sec
 	if !exists {
 		u.hash = v.decoy
 	}
-	same := subtle.ConstantTimeCompare(u.hash.derive(password, len(u.hash.key)), u.hash.key) == 1
+	same := subtle.ConstantTimeCompare(u.hash.derive(password), u.hash.key) == 1
 	if !same || !exists {
 		return User{}, false, nil
 	}

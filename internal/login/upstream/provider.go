@@ -6,6 +6,7 @@ package upstream
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/netip"
@@ -87,54 +88,59 @@ var (
 // Its answers come to redirect; transport carries requests to it, nil meaning
 // http.DefaultTransport.
 func New(p Provider, redirect string, transport http.RoundTripper, now func() time.Time) (*Client, error) {
-	wrong := func(format string, args ...any) (*Client, error) {
-		return nil, fault.New(fault.Invalid, "provider %q: %s", p.ID, fmt.Sprintf(format, args...))
-	}
-	if !providerID.MatchString(p.ID) {
-		return wrong("an id is lower-case letters, digits and dashes")
-	}
-	if err := checkAddress(p.Issuer); err != nil {
-		return wrong("issuer %q: %v", p.Issuer, err)
-	}
-	if p.ClientID == "" {
-		return wrong("client_id is missing")
-	}
-	for name := range p.AuthParams {
-		if slices.Contains(ownParams, name) {
-			return wrong("auth_params cannot set %q", name)
-		}
-	}
-	style := oauth2.AuthStyleInHeader
-	switch {
-	case p.ClientSecret == "" || p.ClientAuth == "post":
-		style = oauth2.AuthStyleInParams
-	case p.ClientAuth != "" && p.ClientAuth != "basic":
-		return wrong("client_auth is %q, not basic or post", p.ClientAuth)
-	}
 	p.Title = cmp.Or(p.Title, p.ID)
 	p.Claims = Claims{cmp.Or(p.Claims.Name, "name"), cmp.Or(p.Claims.Email, "email"), cmp.Or(p.Claims.Groups, "groups")}
 	if len(p.Scopes) == 0 {
 		p.Scopes = []string{oidc.ScopeOpenID, "profile", "email"}
 	}
-	if !slices.Contains(p.Scopes, oidc.ScopeOpenID) {
-		return wrong("scopes lack openid")
-	}
 	if len(p.Algorithms) == 0 {
 		p.Algorithms = []string{oidc.RS256, oidc.ES256}
 	}
-	for _, a := range p.Algorithms {
-		if !slices.Contains(signatures, a) {
-			return wrong("algorithm %q is not a signature that only the provider can make", a)
-		}
+	if err := p.check(); err != nil {
+		return nil, fault.New(fault.Invalid, "provider %q: %v", p.ID, err)
+	}
+	style := oauth2.AuthStyleInHeader
+	if p.ClientSecret == "" || p.ClientAuth == "post" {
+		style = oauth2.AuthStyleInParams
 	}
 	rules := make([]rule, len(p.Projects))
 	for i, r := range p.Projects {
 		var err error
 		if rules[i], err = newRule(r, p.Claims.Groups); err != nil {
-			return wrong("rule %d for projects: %v", i+1, err)
+			return nil, fault.New(fault.Invalid, "provider %q: rule %d for projects: %v", p.ID, i+1, err)
 		}
 	}
 	return &Client{Provider: p, rules: rules, style: style, now: now, client: newHTTPClient(transport), redirect: redirect}, nil
+}
+
+// check judges all but the rules.
+func (p Provider) check() error {
+	if !providerID.MatchString(p.ID) {
+		return errors.New("an id is lower-case letters, digits and dashes")
+	}
+	if err := checkAddress(p.Issuer); err != nil {
+		return fmt.Errorf("issuer %q: %w", p.Issuer, err)
+	}
+	if p.ClientID == "" {
+		return errors.New("client_id is missing")
+	}
+	if !slices.Contains([]string{"", "basic", "post"}, p.ClientAuth) {
+		return fmt.Errorf("client_auth is %q, not basic or post", p.ClientAuth)
+	}
+	if !slices.Contains(p.Scopes, oidc.ScopeOpenID) {
+		return errors.New("scopes lack openid")
+	}
+	for name := range p.AuthParams {
+		if slices.Contains(ownParams, name) {
+			return fmt.Errorf("auth_params cannot set %q", name)
+		}
+	}
+	for _, a := range p.Algorithms {
+		if !slices.Contains(signatures, a) {
+			return fmt.Errorf("algorithm %q is not a signature that only the provider can make", a)
+		}
+	}
+	return nil
 }
 
 // checkAddress wants TLS, except on loopback.
