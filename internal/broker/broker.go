@@ -5,10 +5,7 @@ package broker
 
 import (
 	"context"
-	"hash/fnv"
-	"io"
 	"log/slog"
-	"sync"
 	"time"
 
 	"github.com/lanyardhq/lanyard/internal/broker/custody"
@@ -31,7 +28,7 @@ type Broker struct {
 	Reveal bool
 	Limits Limits
 
-	turns turns        // of accounts that create
+	turns ledger.Turns // of accounts that create
 	work  custody.Work // at the object store
 }
 
@@ -72,17 +69,4 @@ func (b *Broker) confirmed(ctx context.Context, seq int64, within time.Duration)
 		return time.Time{}
 	}
 	return b.Now().UTC()
-}
-
-// turns lets what has the same name go one after the other in this server, so that a limit counts
-// right. (Several servers may each go one beyond it.)
-type turns [64]sync.Mutex
-
-// take waits for the turn of name and returns how to give it back.
-func (t *turns) take(name string) (done func()) {
-	h := fnv.New32a()
-	_, _ = io.WriteString(h, name)
-	m := &t[h.Sum32()%uint32(len(t))]
-	m.Lock()
-	return m.Unlock
 }

@@ -54,7 +54,7 @@ func (b *Broker) Issue(ctx context.Context, by identity.Actor, o credential.Orde
 
 func (b *Broker) issue(ctx context.Context, by identity.Actor, p project.Project, o credential.Order, once audit.Once) (Issued, int64, error) {
 	if b.Limits != (Limits{}) {
-		defer b.turns.take(by.AccountID)()
+		defer b.turns.Take(by.AccountID)()
 	}
 	if got, err := b.issuedBefore(ctx, by, once); err != nil || got.Replayed {
 		return got, 0, err

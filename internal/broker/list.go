@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/lanyardhq/lanyard/internal/audit"
@@ -65,10 +66,11 @@ func (b *Broker) account(ctx context.Context, ref string) (identity.Account, err
 }
 
 // ListAudit returns records, newest first: the operator's choice; of a project for its members; of
-// a credential for those who may see it; else of what by did. Members of a project see where
-// others came from only roughly, unless they are managers or deputies.
+// a credential for those who may see it; else of what by did. Members of a project who are neither
+// manager nor deputy see where others came from only roughly, and nothing of others' keys but that
+// something was done.
 func (b *Broker) ListAudit(ctx context.Context, by identity.Actor, f audit.Filter) ([]audit.Record, error) {
-	whole := by.Operator
+	whole, own := by.Operator, false
 	switch {
 	case f.Project != "":
 		p, err := b.project(ctx, by, f.Project, identity.User, identity.ReadProjects)
@@ -84,7 +86,7 @@ func (b *Broker) ListAudit(ctx context.Context, by identity.Actor, f audit.Filte
 			return nil, err
 		}
 		f.Subject = c.ID
-		whole = by.In(c.ProjectID, identity.Deputy)
+		whole, own = by.In(c.ProjectID, identity.Deputy), c.OwnerID == by.AccountID
 	default:
 		if err := b.admit(ctx, by, identity.ReadProjects); err != nil {
 			return nil, err
@@ -93,9 +95,14 @@ func (b *Broker) ListAudit(ctx context.Context, by identity.Actor, f audit.Filte
 	}
 	records, err := b.Store.Audit(ctx, f)
 	for i, r := range records {
-		if !whole && r.Actor != by.AccountID {
-			records[i] = r.Roughly()
+		if whole || r.Actor == by.AccountID {
+			continue
 		}
+		noun, _, _ := strings.Cut(r.Action, ".")
+		if _, key := b.Kinds[noun]; key && !own {
+			r.Subject, r.Detail = "", nil
+		}
+		records[i] = r.Roughly()
 	}
 	return records, err
 }

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/lanyardhq/lanyard/internal/audit"
 	"github.com/lanyardhq/lanyard/internal/broker"
 	"github.com/lanyardhq/lanyard/internal/credential"
@@ -293,27 +295,42 @@ func TestWhoSeesWhichKeys(t *testing.T) {
 	}
 }
 
-func TestMembersSeeWhereOthersCameFromOnlyRoughly(t *testing.T) {
+func TestMembersSeeLittleOfWhatOthersDo(t *testing.T) {
 	w := newWorld(t)
-	w.issue("ann", hour)
-	w.issue("bob", hour)
-	for who, want := range map[string][]string{
-		"ann": {"192.0.2.17", "192.0.0.0/16"},
-		"dan": {"192.0.2.17", "192.0.2.17"},
+	mine, others := w.issue("ann", hour), w.issue("bob", hour)
+	_, err := w.CreateBucket(t.Context(), w.as("bob"), "climate", "results", false)
+	w.check(err)
+	_, err = w.Freeze(t.Context(), w.as("max"), mine.ID, audit.Once{})
+	w.check(err)
+	for _, tc := range []struct {
+		who  string
+		f    audit.Filter
+		want []string
+	}{
+		{"ann", audit.Filter{Project: "climate"}, []string{
+			"s3key.freeze usr_max 192.0.0.0/16  ", // nobody's, for who does not know whose it is
+			"bucket.create usr_bob 192.0.0.0/16 results", "bucket.intend usr_bob 192.0.0.0/16 results",
+			"s3key.create usr_bob 192.0.0.0/16  ",
+			"s3key.create usr_ann 192.0.2.17 rclone on lumi-login2 " + mine.ID}},
+		{"ann", audit.Filter{Subject: mine.PublicID}, []string{
+			"s3key.freeze usr_max 192.0.0.0/16 rclone on lumi-login2 " + mine.ID,
+			"s3key.create usr_ann 192.0.2.17 rclone on lumi-login2 " + mine.ID}},
+		{"ann", audit.Filter{Project: "climate", Subject: others.ID}, []string{"s3key.create usr_bob 192.0.0.0/16  "}},
+		{"ann", audit.Filter{}, []string{"s3key.create usr_ann 192.0.2.17 rclone on lumi-login2 " + mine.ID}},
+		{"dan", audit.Filter{Project: "climate", Subject: others.ID}, []string{"s3key.create usr_bob 192.0.2.17 rclone on lumi-login2 " + others.ID}},
 	} {
-		rs, err := w.ListAudit(t.Context(), w.as(who), audit.Filter{Project: "climate"})
+		rs, err := w.ListAudit(t.Context(), w.as(tc.who), tc.f)
 		w.check(err)
+		var got []string
 		for _, r := range rs {
-			i := 0
-			if r.Actor == "usr_bob" {
-				i = 1
+			line := fmt.Sprintf("%s %s %s %s", r.Action, r.Actor, r.Address, r.Detail["name"])
+			if strings.HasPrefix(r.Action, "s3key.") {
+				line += " " + r.Subject
 			}
-			if r.Address != want[i] {
-				t.Errorf("%s sees %s at %q, want %q", who, r.Actor, r.Address, want[i])
-			}
+			got = append(got, line)
 		}
-		if len(rs) != 2 {
-			t.Errorf("%s sees %d records, want 2", who, len(rs))
+		if !cmp.Equal(got, tc.want) {
+			t.Errorf("%s with %+v sees:\n%s", tc.who, tc.f, cmp.Diff(tc.want, got))
 		}
 	}
 }

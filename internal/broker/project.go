@@ -119,10 +119,10 @@ func (b *Broker) ChangeProject(ctx context.Context, by identity.Actor, ref strin
 	if err := p.Check(b.Rules[s3key].Max); err != nil {
 		return ProjectView{}, err
 	}
-	if p.Source == roster.Config {
-		p.Source = roster.Admin
-	}
 	if p != old {
+		if p.Source == roster.Config {
+			p.Source = roster.Admin
+		}
 		record := audit.By(by, b.now(), "project.change", p.ID, p.ID)
 		record.Detail = details
 		if _, err := b.Store.SaveProject(ctx, p, audit.Change{Record: record}); err != nil {

@@ -266,7 +266,12 @@ func TestApplyProjects(t *testing.T) {
 	w.check(err)
 
 	// From the operator's first change on, the operator decides.
-	v, err := w.ChangeProject(t.Context(), operator(), "demo", broker.ProjectOrder{QuotaBytes: ptr(int64(2 << 30))})
+	v, err := w.ChangeProject(t.Context(), operator(), "demo", broker.ProjectOrder{Title: ptr("Demonstration")})
+	w.check(err)
+	if v.Source != "config" {
+		t.Errorf("a change of nothing made the source %q", v.Source)
+	}
+	v, err = w.ChangeProject(t.Context(), operator(), "demo", broker.ProjectOrder{QuotaBytes: ptr(int64(2 << 30))})
 	w.check(err)
 	if v.Source != "admin" {
 		t.Errorf("source %q", v.Source)

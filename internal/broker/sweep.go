@@ -118,8 +118,8 @@ func (b *Broker) expire(ctx context.Context) ledger.Decision {
 // ended are the projects whose keys have been ended, by id, with the end that they had then.
 type ended map[string]time.Time
 
-// sweepProjects ends the keys of projects that have ended. Keys made before a project's end was
-// moved forward are not due by themselves yet.
+// sweepProjects ends the keys of projects that have ended. Those that were made before somebody
+// chose an earlier end are not due by themselves yet.
 func (b *Broker) sweepProjects(ctx context.Context, done ended) error {
 	ps, err := b.Store.ListProjects(ctx, "")
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -153,11 +154,11 @@ func TestSweepSettlesBuckets(t *testing.T) {
 // broken fails as long as it is told to.
 type broken struct {
 	*upset
-	on bool
+	on atomic.Bool
 }
 
 func (b *broken) ClaimDue(ctx context.Context, now time.Time, lease time.Duration, n int) ([]credential.Credential, error) {
-	if b.on {
+	if b.on.Load() {
 		return nil, errBroken
 	}
 	return b.upset.ClaimDue(ctx, now, lease, n)
@@ -169,7 +170,8 @@ func TestSweepGoesOnAfterFailures(t *testing.T) {
 		w.Now = time.Now
 		var log bytes.Buffer
 		w.Log = slog.New(slog.NewTextHandler(&log, nil))
-		b := &broken{upset: &upset{Store: w.store}, on: true}
+		b := &broken{upset: &upset{Store: w.store}}
+		b.on.Store(true)
 		w.Store = b
 		c := w.issue("ann", time.Minute)
 		ctx, cancel := context.WithCancel(t.Context())
@@ -177,7 +179,7 @@ func TestSweepGoesOnAfterFailures(t *testing.T) {
 		go func() { done <- w.Run(ctx) }()
 		time.Sleep(5 * time.Minute)
 		synctest.Wait()
-		b.on = false
+		b.on.Store(false)
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
 		w.is(c.ID, credential.Ended, credential.Expired)
