@@ -11,12 +11,17 @@ import (
 // copyBuffer is what versitygw takes for the body of each request; its default is 1 MiB.
 const copyBuffer = 128 << 10
 
+// largestCopy is the largest object that one copy may have, as S3 has it: 5 GiB. Unset, the engine
+// copies nothing but empty objects.
+const largestCopy = 5 << 30
+
 // openStore opens objects and their metadata below dir. Metadata stand in extended attributes
 // where the file system has them, else in files beside the objects. What was chosen once stays.
 func openStore(dir string) (*posix.Posix, error) {
 	opts := posix.PosixOpts{
-		IOBufferSize:       copyBuffer,
-		ForceNoObjLockFile: true, // we are alone: see lock
+		CopyObjectThreshold: largestCopy,
+		IOBufferSize:        copyBuffer,
+		ForceNoObjLockFile:  true, // we are alone: see lock
 	}
 	opts.SetNewDirPerm(0o700)
 	opts.SetNewFilePerm(0o600)
