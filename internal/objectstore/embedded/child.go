@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"sync"
 	"syscall"
 	"time"
 
@@ -22,7 +23,8 @@ import (
 )
 
 const (
-	// drainTime is what versitygw gives to requests in flight when it shuts down.
+	// drainTime is given to uploads in flight when we are to stop, and as much again by versitygw to
+	// what it sends.
 	drainTime = 10 * time.Second
 	maxConns  = 4096  // more than a client opens; versitygw wants a number
 	maxParts  = 10000 // of a multipart upload, as S3 has it
@@ -111,6 +113,7 @@ func listen(s setup, store backend.Backend, failed chan<- error) (stop func(), e
 	accounts := auth.NewIAMServiceSingle(auth.Account{Access: root.Access, Secret: root.Secret, Role: auth.RoleAdmin})
 	apps, opened := make(chan *fiber.App, 1), make(chan struct{})
 	const fetch = "/-/app" // no name of a bucket
+	var working sync.RWMutex
 	srv, err := s3api.New(store, root, region, accounts, nil, nil, nil, nil,
 		s3api.WithQuiet(), s3api.WithKeepAlive(), s3api.WithConcurrencyLimiter(maxConns, maxConns), s3api.WithMpMaxParts(maxParts),
 		s3api.WithOnListen(func() { close(opened) }),
@@ -120,6 +123,11 @@ func listen(s setup, store backend.Backend, failed chan<- error) (stop func(), e
 			default:
 			}
 			return nil
+		}),
+		s3api.WithMiddleware("/", func(c fiber.Ctx) error {
+			working.RLock()
+			defer working.RUnlock()
+			return c.Next()
 		}))
 	if err != nil {
 		return nil, err
@@ -148,6 +156,13 @@ func listen(s setup, store backend.Backend, failed chan<- error) (stop func(), e
 	}
 	go func() { failed <- app.Server().Serve(ln) }()
 	return func() {
+		// Shutting down cancels what handlers do, so wait for them first.
+		idle := make(chan struct{})
+		go func() { working.Lock(); close(idle) }()
+		select {
+		case <-idle:
+		case <-time.After(drainTime):
+		}
 		if err := srv.ShutDown(); err != nil && !errors.Is(err, net.ErrClosed) {
 			fmt.Fprintln(os.Stderr, "requests were cut off:", err)
 		}

@@ -75,7 +75,7 @@ func (e *Engine) runChild(ctx context.Context) (served bool, err error) {
 	cmd.Stdout = writerFunc(func([]byte) { up() })
 	cmd.Stderr = &lineLog{ctx: ctx, log: e.log}
 	cmd.Cancel = stdin.Close // asks the child to stop
-	cmd.WaitDelay = drainTime + 5*time.Second
+	cmd.WaitDelay = 2*drainTime + 5*time.Second
 	if err := cmd.Start(); err != nil {
 		return false, err
 	}
