@@ -138,8 +138,11 @@ func roundTrip(t *testing.T, c *s3.Client) {
 	for _, size := range []int{0, 1, 4096, 16<<10 + 1, 1 << 20, 9<<20 + 5} {
 		content := strings.Repeat("0123456789abcdef", size/16+1)[:size]
 		put(t, c, "objects", "dir/o", content)
-		if got := ask(t, c, &s3.Request{Method: "GET", Bucket: "objects", Key: "dir/o"}, 200); got != content {
-			t.Errorf("%d bytes came back as %d", size, len(got))
+		ask(t, c, &s3.Request{Method: "PUT", Bucket: "objects", Key: "copy", Header: []s3.Field{{Name: "X-Amz-Copy-Source", Value: "/objects/dir/o"}}}, 200)
+		for _, key := range []string{"dir/o", "copy"} {
+			if got := ask(t, c, &s3.Request{Method: "GET", Bucket: "objects", Key: key}, 200); got != content {
+				t.Errorf("%d bytes came back as %d from %s", size, len(got), key)
+			}
 		}
 		if size < 4096 {
 			continue

@@ -14,7 +14,7 @@ import (
 // send and refuses everything else; the head must fit into br's buffer. If the connection ends
 // before its first byte, the error is the reader's own.
 //
-// http.ReadResponse does the same with three times the work, and without a bound.
+// http.ReadResponse has no bound, and allocates three times as often.
 func readHead(br *bufio.Reader) (minor byte, status int, h http.Header, err error) {
 	head, err := readLines(br)
 	if err != nil {
