@@ -37,7 +37,7 @@ func (c Custody) Settle(ctx context.Context) error {
 func (c Custody) settle(ctx context.Context, b bucket.Bucket) error {
 	leave, err := c.Work.enter(b.ProjectID, b.Name)
 	if err != nil {
-		return nil //nolint:nilerr // somebody is at it
+		return nil // somebody is at it
 	}
 	defer leave()
 	now, err := c.Store.Bucket(ctx, b.ProjectID, b.Name)
