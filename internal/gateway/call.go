@@ -21,6 +21,7 @@ type call struct {
 	now time.Time
 	id  string
 
+	body  *incoming // nil if the request has none
 	at    s3api.Address
 	query s3api.Query
 	key   *keytable.Key    // who signed; nil for anonymous requests

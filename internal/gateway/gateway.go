@@ -102,6 +102,7 @@ func (g *Gateway) Collectors() []prometheus.Collector { return g.metrics.collect
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := &call{Gateway: g, w: w, r: r, now: g.Now(), id: g.process + strconv.FormatUint(g.serial.Add(1), 36)}
 	w.Header()["X-Amz-Request-Id"] = []string{c.id}
+	c.watch()
 	err := c.serve()
 	if err != nil {
 		c.refuse(err)

@@ -139,8 +139,12 @@ func (c *call) pipe(resp *s3.Response) error {
 	if c.r.Method == http.MethodHead {
 		return nil
 	}
-	n, err := resp.WriteTo(c.w)
+	out := c.writer()
+	n, err := resp.WriteTo(out)
 	c.sent += n
+	if err == nil {
+		out.lift()
+	}
 	return err
 }
 
@@ -186,9 +190,13 @@ func (c *call) rewrite(resp *s3.Response) error {
 	c.copyHeader(resp)
 	c.w.Header().Set("Content-Type", "application/xml")
 	c.begin(resp.Status)
-	out := &counter{w: c.w}
-	err := s3api.Rewrite(out, resp, c.names())
-	c.sent += out.n
+	out := c.writer()
+	count := &counter{w: out}
+	err := s3api.Rewrite(count, resp, c.names())
+	c.sent += count.n
+	if err == nil {
+		out.lift()
+	}
 	return err
 }
 

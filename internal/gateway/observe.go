@@ -62,13 +62,16 @@ func (c *call) record(err error) {
 	if c.key != nil {
 		attrs = append(attrs, slog.String("access_key_id", c.key.PublicID))
 	}
-	c.Log.LogAttrs(ctx, level, "s3 request", append(attrs, failure(err)...)...)
+	c.Log.LogAttrs(ctx, level, "s3 request", append(attrs, c.failure(err)...)...)
 }
 
 // failure is what the log says of an error: the code and text that the client saw, and the cause.
-func failure(err error) []slog.Attr {
-	if err == nil || errors.Is(err, context.Canceled) {
+func (c *call) failure(err error) []slog.Attr {
+	switch {
+	case err == nil || errors.Is(err, context.Canceled):
 		return nil
+	case c.status < 300: // the answer had begun
+		return []slog.Attr{slog.Any("cut_off", err)}
 	}
 	e := explain(err)
 	attrs := []slog.Attr{slog.String("code", string(e.Code)), slog.String("message", e.Message)}

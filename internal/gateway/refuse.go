@@ -31,8 +31,8 @@ func explain(err error) *s3api.Error {
 	if f, ok := errors.AsType[*fault.Fault](err); ok && f.Code != fault.Internal {
 		return explainFault(f)
 	}
-	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, context.Canceled) {
-		return &s3api.Error{Code: s3api.IncompleteBody, Message: "the request ended before its body was complete; nothing was stored", Cause: err}
+	if errors.Is(err, context.Canceled) {
+		return &s3api.Error{Code: s3api.IncompleteBody, Message: "the client went away", Cause: err}
 	}
 	return &s3api.Error{Code: s3api.InternalError, Message: "internal error; tell the request id to the people who run this installation", Cause: err}
 }
@@ -86,7 +86,7 @@ func (c *call) refuse(err error) {
 		h.Set("Retry-After", strconv.Itoa(int((e.RetryAfter+time.Second-1)/time.Second)))
 	}
 	// A client that is still sending sees the answer only if it is not cut off.
-	late := c.r.ContentLength != 0 && c.r.Header.Get("Expect") == ""
+	late := c.body != nil && (c.body.begun || c.r.Header.Get("Expect") == "")
 	rc := http.NewResponseController(c.w)
 	if late {
 		_ = rc.EnableFullDuplex() // HTTP/2 is so anyway
@@ -94,22 +94,16 @@ func (c *call) refuse(err error) {
 	c.answer(e.Status(), body)
 	if late {
 		_ = rc.Flush()
-		c.drain(rc)
+		c.drain()
 	}
 }
 
-const (
-	drainBytes = 256 << 20
-	drainTime  = 30 * time.Second
-)
+// drainBytes bounds what is read in vain.
+const drainBytes = 256 << 20
 
 // drain reads what a client goes on sending after it was refused: several clients look at the
 // answer only after that, and report a broken connection otherwise.
-func (c *call) drain(rc *http.ResponseController) {
-	enough := time.AfterFunc(drainTime, func() { _ = rc.SetReadDeadline(time.Unix(1, 0)) })
-	defer enough.Stop()
-	_, _ = io.CopyN(io.Discard, c.r.Body, drainBytes)
-}
+func (c *call) drain() { _, _ = io.CopyN(io.Discard, c.body, drainBytes) }
 
 // answer writes a whole answer.
 func (c *call) answer(status int, body []byte) {

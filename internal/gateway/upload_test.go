@@ -148,6 +148,42 @@ type failing struct{}
 
 func (failing) Read([]byte) (int, error) { return 0, io.ErrClosedPipe }
 
+// TestWhatStandsStillIsCutOff sets the clock back, so that every deadline has passed already.
+func TestWhatStandsStillIsCutOff(t *testing.T) {
+	w := newWorld(t)
+	k := w.newKey("prj_c", "")
+	w.bucket(k, "data")
+	big := strings.Repeat("x", 30<<20)
+	w.put(k, "/data/big", big)
+	w.set(-time.Hour)
+	dial := func(q request, length int) net.Conn {
+		conn, err := net.Dial("tcp", w.server.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := w.build(q)
+		fmt.Fprintf(conn, "%s %s HTTP/1.1\r\nHost: %s\r\nContent-Length: %d\r\n", q.method, q.path, r.URL.Host, length)
+		r.Header.Write(conn)
+		fmt.Fprint(conn, "\r\n")
+		return conn
+	}
+	up := dial(request{method: "PUT", path: "/data/slow", key: k, hash: "UNSIGNED-PAYLOAD"}, 1<<20)
+	defer up.Close()
+	fmt.Fprint(up, strings.Repeat("x", 1000)) // and no more
+	resp, err := http.ReadResponse(bufio.NewReader(up), nil)
+	if err != nil || resp.StatusCode != 400 || resp.Header.Get("X-Amz-Error-Code") != "RequestTimeout" {
+		t.Errorf("a stalled upload: %v, %v", resp, err)
+	}
+	down := dial(request{method: "GET", path: "/data/big", key: k}, 0)
+	defer down.Close()
+	if got, err := io.ReadAll(down); err == nil && len(got) > len(big) {
+		t.Errorf("a stalled download ended with %d bytes, %v", len(got), err)
+	}
+	if got := w.contents("prj_c", "data"); got != "big" {
+		t.Errorf("the store holds %q", got)
+	}
+}
+
 func TestQuota(t *testing.T) {
 	w := newWorld(t)
 	k := w.newKey("prj_c", "")

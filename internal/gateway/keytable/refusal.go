@@ -22,7 +22,7 @@ func (k *Key) Refusal(p *project.Project, now time.Time) string {
 		return what + frozen(k, operator)
 	case credential.Active:
 	default:
-		return what + ended(k, operator) + another(p)
+		return what + ended(k, p, operator)
 	}
 	switch {
 	case !now.Before(k.ExpiresAt):
@@ -51,14 +51,14 @@ func frozen(k *Key, operator string) string {
 	return " was stopped by the operator" + operator
 }
 
-func ended(k *Key, operator string) string {
+func ended(k *Key, p *project.Project, operator string) string {
 	switch k.Reason {
 	case credential.Expired:
-		return " expired at " + k.ExpiresAt.UTC().Format(time.RFC3339)
+		return " expired at " + k.ExpiresAt.UTC().Format(time.RFC3339) + another(p)
 	case credential.ProjectEnded:
 		return " is refused, because the project has ended" + operator
 	case credential.LeftProject:
-		return " ended, because its owner left the project"
+		return " ended, because its owner left the project; ask a manager of the project"
 	}
-	return " was deleted at " + k.EndedAt.UTC().Format(time.RFC3339)
+	return " was deleted at " + k.EndedAt.UTC().Format(time.RFC3339) + another(p)
 }

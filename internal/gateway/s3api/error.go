@@ -39,6 +39,7 @@ const (
 	NotImplemented          Code = "NotImplemented"
 	OperationAborted        Code = "OperationAborted"
 	QuotaExceeded           Code = "QuotaExceeded"
+	RequestTimeout          Code = "RequestTimeout"
 	ServiceUnavailable      Code = "ServiceUnavailable"
 	SlowDown                Code = "SlowDown"
 )

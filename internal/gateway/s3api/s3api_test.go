@@ -233,7 +233,36 @@ func TestOnlyKnownParametersPass(t *testing.T) {
 	}
 }
 
-func TestEveryOperationHasANameAndSaysNothingUnknown(t *testing.T) {
+// FuzzClassify holds that the store is never asked for more than the operation that was judged.
+func FuzzClassify(f *testing.F) {
+	f.Add("PUT", "b", "k", "partNumber=1&uploadId=u", false)
+	f.Add("GET", "b", "", "list-type=2&prefix=a", false)
+	f.Add("DELETE", "b", "", "policy&acl", false)
+	f.Add("PUT", "b", "k", "tagging&tagging=x&=y", true)
+	f.Fuzz(func(t *testing.T, method, bucket, key, raw string, copies bool) {
+		q, err := s3api.ParseQuery(raw)
+		if err != nil {
+			return
+		}
+		h := http.Header{}
+		if copies {
+			h.Set("X-Amz-Copy-Source", "b/k")
+		}
+		op, err := s3api.Classify(method, s3api.Address{Bucket: bucket, Key: key}, q, h)
+		if err != nil {
+			if code(err) == "" || err.Error() == "" {
+				t.Errorf("refused without code or text: %v", err)
+			}
+			return
+		}
+		again, err := s3api.Classify(method, s3api.Address{Bucket: bucket, Key: key}, op.Pass(q), h)
+		if err != nil || again != op {
+			t.Errorf("%s %q is %v, but what is passed on is %v, %v", method, raw, op, again, err)
+		}
+	})
+}
+
+func TestEveryOperationHasAName(t *testing.T) {
 	seen := map[string]bool{}
 	for op := s3api.ListBuckets; op <= s3api.ListParts; op++ {
 		if name := op.String(); name == "" || seen[name] {
