@@ -73,7 +73,7 @@ func run(stdin io.Reader, stdout io.Writer) error {
 	defer store.Shutdown()
 
 	failed := make(chan error, 2)
-	stop, err := listen(s, store, failed)
+	stop, err := listen(s, wholeStore{store}, failed)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,53 @@
+package embedded
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/versity/versitygw/backend/posix"
+	"github.com/versity/versitygw/s3response"
+)
+
+// A wholeStore keeps an upload only if all of it arrived. The engine's HTTP library takes the end
+// of a broken connection for the end of the body, so the engine would keep the part that it got:
+// what a client was sending when it died, or what the gateway cut off because its hash was wrong.
+type wholeStore struct{ *posix.Posix }
+
+// PutObject implements backend.Backend.
+func (s wholeStore) PutObject(ctx context.Context, in s3response.PutObjectInput) (s3response.PutObjectOutput, error) {
+	in.Body = whole(in.Body, in.ContentLength)
+	return s.Posix.PutObject(ctx, in)
+}
+
+// UploadPart implements backend.Backend.
+func (s wholeStore) UploadPart(ctx context.Context, in *s3.UploadPartInput) (*s3.UploadPartOutput, error) {
+	in.Body = whole(in.Body, in.ContentLength)
+	return s.Posix.UploadPart(ctx, in)
+}
+
+// whole returns a reader that fails if r ends before size bytes.
+func whole(r io.Reader, size *int64) io.Reader {
+	if r == nil || size == nil {
+		return r
+	}
+	return &wholeReader{r, *size}
+}
+
+// errCutOff is not io.ErrUnexpectedEOF, which the engine takes for the end of a last, short block.
+var errCutOff = errors.New("the body ended early")
+
+type wholeReader struct {
+	io.Reader
+	left int64
+}
+
+func (r *wholeReader) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
+	r.left -= int64(n)
+	if err == io.EOF && r.left > 0 {
+		err = errCutOff
+	}
+	return n, err
+}
