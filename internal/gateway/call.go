@@ -6,6 +6,7 @@ import (
 
 	"github.com/lanyardhq/lanyard/internal/bucket"
 	"github.com/lanyardhq/lanyard/internal/gateway/keytable"
+	"github.com/lanyardhq/lanyard/internal/gateway/progress"
 	"github.com/lanyardhq/lanyard/internal/gateway/s3api"
 	"github.com/lanyardhq/lanyard/internal/kind/s3key"
 	"github.com/lanyardhq/lanyard/internal/objectstore/s3"
@@ -21,7 +22,7 @@ type call struct {
 	now time.Time
 	id  string
 
-	body  *incoming // nil if the request has none
+	body  *progress.In // nil if the request has none
 	at    s3api.Address
 	query s3api.Query
 	key   *keytable.Key    // who signed; nil for anonymous requests

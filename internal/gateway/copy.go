@@ -3,7 +3,6 @@ package gateway
 import (
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 
 	"github.com/lanyardhq/lanyard/internal/bucket"
@@ -23,22 +22,16 @@ type source struct {
 	own          bool
 }
 
-// copySource reads X-Amz-Copy-Source, "bucket/key" or "project:bucket/key" with an optional
-// versionId, and judges the right to read it. An object of another project must be public.
+// copySource finds the object that is to be copied and judges the right to read it. An object of
+// another project must be public, which its metadata tells.
 func (c *call) copySource() (source, error) {
-	header := c.r.Header.Get("X-Amz-Copy-Source")
-	path, version, _ := strings.Cut(header, "?versionId=")
-	path, err := url.PathUnescape(path)
-	name, key, ok := strings.Cut(strings.TrimPrefix(path, "/"), "/")
-	if err != nil || !ok || key == "" || strings.Contains(version, "&") {
-		return source{}, s3api.Errorf(s3api.InvalidArgument, "x-amz-copy-source %.100q does not name an object: write bucket/key, percent-encoded", header)
-	}
-	if err := s3api.CheckKey(key); err != nil {
+	at, version, err := s3api.ParseCopySource(c.r.Header.Get("X-Amz-Copy-Source"))
+	if err != nil {
 		return source{}, err
 	}
-	owner := c.owner
-	if other, rest, ok := strings.Cut(name, ":"); ok {
-		owner, name = c.Table.ProjectNamed(other), rest
+	owner, name, key := c.owner, at.Bucket, at.Key
+	if at.Project != "" {
+		owner = c.Table.ProjectNamed(at.Project)
 	}
 	if owner == nil || !owner.InForce(c.now) {
 		return source{}, denied()
@@ -101,7 +94,7 @@ func (c *call) copy() error {
 	size := max(info.ContentLength, 0)
 	req := c.request()
 	if c.op == s3api.UploadPartCopy {
-		size = rangeSize(c.r.Header.Get("X-Amz-Copy-Source-Range"), size)
+		size = s3api.RangeSize(c.r.Header.Get("X-Amz-Copy-Source-Range"), size)
 	} else {
 		req.Header = copyHeaders(c.head, info, public)
 	}
@@ -109,7 +102,7 @@ func (c *call) copy() error {
 		return s3api.Errorf(s3api.InvalidRequest, "the source has %d bytes, and one request copies at most %d: copy it in parts", size, int64(maxCopy))
 	}
 	req.Header = append(req.Header, src.field())
-	hold, err := c.meter.Reserve(c.r.Context(), c.owner, size)
+	hold, err := c.meter.Reserve(c.r.Context(), c.owner, size, c.upload())
 	if err != nil {
 		return err
 	}
@@ -147,18 +140,6 @@ func kept(info *s3.Response) []s3.Field {
 		}
 	}
 	return append(fields, s3.Field{Name: "X-Amz-Copy-Source-If-Match", Value: info.Header.Get("Etag")})
-}
-
-// rangeSize is how many bytes "bytes=first-last" names; whole if it names none, which the store
-// will refuse.
-func rangeSize(value string, whole int64) int64 {
-	first, last, ok := strings.Cut(strings.TrimPrefix(value, "bytes="), "-")
-	from, err1 := strconv.ParseInt(first, 10, 64)
-	to, err2 := strconv.ParseInt(last, 10, 64)
-	if !ok || err1 != nil || err2 != nil || from < 0 || to < from {
-		return whole
-	}
-	return to - from + 1
 }
 
 // objectACL shows or sets an object's ACL. The store keeps it as metadata, and changes metadata by

@@ -20,6 +20,7 @@ import (
 	"github.com/lanyardhq/lanyard/internal/bucket"
 	"github.com/lanyardhq/lanyard/internal/gateway/keytable"
 	"github.com/lanyardhq/lanyard/internal/gateway/meter"
+	"github.com/lanyardhq/lanyard/internal/gateway/progress"
 	"github.com/lanyardhq/lanyard/internal/gateway/s3api"
 	"github.com/lanyardhq/lanyard/internal/identity"
 	"github.com/lanyardhq/lanyard/internal/objectstore/s3"
@@ -102,7 +103,9 @@ func (g *Gateway) Collectors() []prometheus.Collector { return g.metrics.collect
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := &call{Gateway: g, w: w, r: r, now: g.Now(), id: g.process + strconv.FormatUint(g.serial.Add(1), 36)}
 	w.Header()["X-Amz-Request-Id"] = []string{c.id}
-	c.watch()
+	if r.ContentLength != 0 {
+		c.r, c.body = progress.Watch(w, r, g.Now)
+	}
 	err := c.serve()
 	if err != nil {
 		c.refuse(err)

@@ -2,14 +2,13 @@ package gateway
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/lanyardhq/lanyard/internal/fault"
+	"github.com/lanyardhq/lanyard/internal/gateway/progress"
 	"github.com/lanyardhq/lanyard/internal/gateway/s3api"
 	"github.com/lanyardhq/lanyard/internal/objectstore/s3"
 )
@@ -34,52 +33,21 @@ func (c *call) ask(req *s3.Request) (*s3.Response, error) {
 	return resp, nil
 }
 
-// ours are errors by which the store refuses the gateway, not the client.
-const ours = " AuthorizationHeaderMalformed InvalidAccessKeyId SignatureDoesNotMatch RequestTimeTooSkewed ExpiredToken InvalidToken InvalidTokenId InvalidClientTokenId SignatureVersionNotSupported "
-
-// storeError reads the store's error and tells it in the client's words.
+// storeError tells the store's error in the client's words.
 func (c *call) storeError(resp *s3.Response, head bool) error {
-	var doc s3api.ErrorDocument
-	if !head {
-		// What does not parse is told by its status.
-		_ = s3api.Decode(io.LimitReader(resp, 64<<10), &doc)
+	var body io.Reader = resp
+	if head {
+		body = nil
 	}
-	if doc.Code == "" {
-		doc.Code = codeOf(resp.Status)
-	}
-	e := &s3api.Error{Code: doc.Code, HTTPStatus: resp.Status, Message: strings.ReplaceAll(doc.Message, c.place.Upstream, c.place.Name)}
-	if e.Message == "" {
-		e.Message = "the object store answered: " + strconv.Itoa(resp.Status) + " " + http.StatusText(resp.Status)
-	}
-	switch {
-	case strings.Contains(ours, " "+string(doc.Code)+" "):
-		return fmt.Errorf("the object store refuses the gateway's own credential: %s: %s", doc.Code, doc.Message)
-	case resp.Status >= 500:
-		e.RetryAfter = time.Second
-	case !c.own && !unmet(e) && !c.place.PublicRead:
+	err := s3api.StoreError(resp.Status, body)
+	e, ok := errors.AsType[*s3api.Error](err)
+	if ok && !c.own && resp.Status < 500 && !unmet(e) && !c.place.PublicRead {
 		return denied() // whether the object is there is not theirs to know
 	}
-	return e
-}
-
-// codeOf names an error of which only the status is known, as for HEAD.
-func codeOf(status int) s3api.Code {
-	switch status {
-	case http.StatusNotFound:
-		return "NoSuchKey"
-	case http.StatusForbidden:
-		return s3api.AccessDenied
-	case http.StatusPreconditionFailed:
-		return "PreconditionFailed"
-	case http.StatusRequestedRangeNotSatisfiable:
-		return "InvalidRange"
-	case http.StatusServiceUnavailable, http.StatusTooManyRequests, http.StatusBadGateway, http.StatusGatewayTimeout:
-		return s3api.SlowDown
+	if ok {
+		e.Message = strings.ReplaceAll(e.Message, c.place.Upstream, c.place.Name)
 	}
-	if status >= 500 {
-		return s3api.InternalError
-	}
-	return s3api.InvalidRequest
+	return err
 }
 
 // forward passes a request without a body on, and the answer back as it is.
@@ -92,7 +60,10 @@ func (c *call) forward() error {
 		return err
 	}
 	defer resp.Close()
-	if c.op.Writes() {
+	switch {
+	case c.op == s3api.AbortMultipartUpload:
+		c.meter.Uploaded(c.owner.ID, c.upload(), false)
+	case c.op.Writes():
 		c.meter.Touch(c.owner.ID)
 	}
 	return c.pipe(resp)
@@ -139,13 +110,10 @@ func (c *call) pipe(resp *s3.Response) error {
 	if c.r.Method == http.MethodHead {
 		return nil
 	}
-	out := c.writer()
-	n, err := resp.WriteTo(out)
-	c.sent += n
-	if err == nil {
-		out.lift()
-	}
-	return err
+	return c.pour(func(out io.Writer) error {
+		_, err := resp.WriteTo(out)
+		return err
+	})
 }
 
 func (c *call) copyHeader(resp *s3.Response) {
@@ -190,12 +158,16 @@ func (c *call) rewrite(resp *s3.Response) error {
 	c.copyHeader(resp)
 	c.w.Header().Set("Content-Type", "application/xml")
 	c.begin(resp.Status)
-	out := c.writer()
-	count := &counter{w: out}
-	err := s3api.Rewrite(count, resp, c.names())
-	c.sent += count.n
+	return c.pour(func(out io.Writer) error { return s3api.Rewrite(out, resp, c.names()) })
+}
+
+// pour sends the body of an answer, watched and counted.
+func (c *call) pour(write func(out io.Writer) error) error {
+	out := progress.NewOut(c.w, c.Now)
+	err := write(out)
+	c.sent += out.Written()
 	if err == nil {
-		out.lift()
+		out.Lift()
 	}
 	return err
 }
@@ -204,18 +176,6 @@ func (c *call) rewrite(resp *s3.Response) error {
 func (c *call) names() s3api.Names {
 	return s3api.Names{Bucket: c.place.Name, Project: c.owner.Name, Location: c.location(c.at.Key),
 		Encode: c.op.Lists() && c.query.Get("encoding-type") == "url"}
-}
-
-// counter counts what is written.
-type counter struct {
-	w io.Writer
-	n int64
-}
-
-func (c *counter) Write(p []byte) (int, error) {
-	n, err := c.w.Write(p)
-	c.n += int64(n)
-	return n, err
 }
 
 // whole reads a document of the store. One that is cut off is the store's failure.

@@ -76,7 +76,7 @@ func (c *call) postFile(f *form.Form, policy *sigv4.Policy) error {
 	if err != nil {
 		return err
 	}
-	hold, err := c.meter.Reserve(c.r.Context(), c.owner, c.r.ContentLength)
+	hold, err := c.meter.Reserve(c.r.Context(), c.owner, c.r.ContentLength, "")
 	if err != nil {
 		return err
 	}

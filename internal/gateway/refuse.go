@@ -6,11 +6,11 @@ import (
 	"io"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/lanyardhq/lanyard/internal/broker"
 	"github.com/lanyardhq/lanyard/internal/fault"
+	"github.com/lanyardhq/lanyard/internal/gateway/progress"
 	"github.com/lanyardhq/lanyard/internal/gateway/s3api"
 	"github.com/lanyardhq/lanyard/internal/sigv2"
 	"github.com/lanyardhq/lanyard/sigv4"
@@ -31,7 +31,12 @@ func explain(err error) *s3api.Error {
 	if f, ok := errors.AsType[*fault.Fault](err); ok && f.Code != fault.Internal {
 		return explainFault(f)
 	}
-	if errors.Is(err, context.Canceled) {
+	switch {
+	case errors.Is(err, progress.ErrStalled):
+		return &s3api.Error{Code: s3api.RequestTimeout, Message: "the body stood still for too long; nothing was stored", Cause: err}
+	case errors.Is(err, progress.ErrCut):
+		return &s3api.Error{Code: s3api.IncompleteBody, Message: "the request ended before its body was complete; nothing was stored", Cause: err}
+	case errors.Is(err, context.Canceled):
 		return &s3api.Error{Code: s3api.IncompleteBody, Message: "the client went away", Cause: err}
 	}
 	return &s3api.Error{Code: s3api.InternalError, Message: "internal error; tell the request id to the people who run this installation", Cause: err}
@@ -81,12 +86,12 @@ func (c *call) refuse(err error) {
 	h := c.w.Header()
 	h.Set("Content-Type", "application/xml")
 	h.Set("X-Amz-Error-Code", string(e.Code))
-	h.Set("X-Amz-Error-Message", printable(e.Message))
+	h.Set("X-Amz-Error-Message", e.HeaderText())
 	if e.RetryAfter > 0 {
 		h.Set("Retry-After", strconv.Itoa(int((e.RetryAfter+time.Second-1)/time.Second)))
 	}
 	// A client that is still sending sees the answer only if it is not cut off.
-	late := c.body != nil && (c.body.begun || c.r.Header.Get("Expect") == "")
+	late := c.body != nil && (c.body.Begun() || c.r.Header.Get("Expect") == "")
 	rc := http.NewResponseController(c.w)
 	if late {
 		_ = rc.EnableFullDuplex() // HTTP/2 is so anyway
@@ -125,14 +130,4 @@ func (c *call) answerXML(v any) error {
 	c.w.Header().Set("Content-Type", "application/xml")
 	c.answer(http.StatusOK, body)
 	return nil
-}
-
-// printable is text as a header can carry it.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r > '~' {
-			return '?'
-		}
-		return r
-	}, s)
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/md5" //nolint:gosec // Content-MD5 guards against accidents, and stores ask for it
 	"encoding/base64"
-	"encoding/xml"
 	"io"
 	"net/http"
 	"strings"
@@ -30,7 +29,7 @@ func (c *call) put() error {
 	if body.Len() < 0 {
 		return s3api.Errorf(s3api.MissingContentLength, "the request does not say how long its body is; send Content-Length")
 	}
-	hold, err := c.meter.Reserve(c.r.Context(), c.owner, body.Len())
+	hold, err := c.meter.Reserve(c.r.Context(), c.owner, body.Len(), c.upload())
 	if err != nil {
 		return err
 	}
@@ -93,27 +92,17 @@ func (c *call) putDocument() error {
 	return c.pipe(resp)
 }
 
-// completion lists the parts of an upload. Checksums are left out, as they are when an upload is
-// begun: the store has not seen trailing ones, and each part was verified when it came.
-type completion struct {
-	XMLName xml.Name `xml:"CompleteMultipartUpload"`
-	Parts   []struct {
-		PartNumber int
-		ETag       string
-	} `xml:"Part"`
-}
-
 // complete makes an object of uploaded parts.
 func (c *call) complete() error {
 	body, err := c.document()
 	if err != nil {
 		return err
 	}
-	var parts completion
+	var parts s3api.Completion
 	if err := s3api.Decode(bytes.NewReader(body), &parts); err != nil {
 		return err
 	}
-	parts.XMLName = xml.Name{Local: parts.XMLName.Local}
+	parts.XMLName.Space = ""
 	if body, err = s3api.Encode(parts); err != nil {
 		return err
 	}
@@ -122,8 +111,16 @@ func (c *call) complete() error {
 		return err
 	}
 	defer resp.Close()
-	c.meter.Touch(c.owner.ID)
+	c.meter.Uploaded(c.owner.ID, c.upload(), true)
 	return c.result(resp)
+}
+
+// upload is the id of the upload that the call is about; empty if there is none.
+func (c *call) upload() string {
+	if c.op == s3api.PutObject {
+		return ""
+	}
+	return c.r.URL.Query().Get("uploadId")
 }
 
 // result answers with the short document of an operation that may have failed after the store

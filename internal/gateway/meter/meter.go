@@ -2,7 +2,8 @@
 // measured, against their quota, and who used which key. It imports rows 0 to 2.
 //
 // A quota is held softly: between two measurements replaced objects count twice and deleted ones
-// still count, so a project that seems full is measured once more before it is refused.
+// still count, so a project that seems full is measured once more before it is refused. Parts of
+// unfinished uploads are in no measurement, so they are counted by upload until it ends.
 package meter
 
 import (
@@ -60,8 +61,10 @@ type tally struct {
 	used   int64     // as last measured
 	at     time.Time // when that was
 	took   time.Duration
-	added  int64 // written since
-	flying int64 // promised to requests that have not ended
+	added  int64            // written since
+	flying int64            // promised to requests that have not ended
+	parts  map[string]int64 // of unfinished uploads, by upload id
+	inPart int64            // all of them
 	dirty  bool
 	turn   chan struct{} // held by who measures
 }
@@ -71,7 +74,7 @@ type tally struct {
 func (m *Meter) tally(id string, p *project.Project) *tally {
 	t := m.tallys[id]
 	if t == nil {
-		t = &tally{turn: make(chan struct{}, 1)}
+		t = &tally{parts: map[string]int64{}, turn: make(chan struct{}, 1)}
 		m.tallys[id] = t
 	}
 	if p != nil && p.UsedAt.After(t.at) {
@@ -80,17 +83,21 @@ func (m *Meter) tally(id string, p *project.Project) *tally {
 	return t
 }
 
+// held is all that counts against the quota.
+func (t *tally) held() int64 { return t.used + t.added + t.flying + t.inPart }
+
 // A Hold is a promise of space to one request.
 type Hold struct {
 	meter   *Meter
 	project string
+	upload  string // of which it is a part; empty for an object
 	size    int64
 }
 
-// Reserve promises size bytes of p's quota, or tells as a Limited fault why it cannot be. The
-// caller ends the hold.
-func (m *Meter) Reserve(ctx context.Context, p *project.Project, size int64) (*Hold, error) {
-	hold := &Hold{meter: m, project: p.ID, size: size}
+// Reserve promises size bytes of p's quota, or tells as a Limited fault why it cannot be. Upload is
+// the id of the upload of which they are a part, empty for an object. The caller ends the hold.
+func (m *Meter) Reserve(ctx context.Context, p *project.Project, size int64, upload string) (*Hold, error) {
+	hold := &Hold{meter: m, project: p.ID, upload: upload, size: size}
 	if m.take(p, size) {
 		return hold, nil
 	}
@@ -105,7 +112,7 @@ func (m *Meter) Reserve(ctx context.Context, p *project.Project, size int64) (*H
 	}
 	m.mu.Lock()
 	t := m.tally(p.ID, p)
-	used := t.used + t.added + t.flying
+	used := t.held()
 	m.mu.Unlock()
 	return nil, fault.New(fault.Limited, "project %s uses %s of its quota of %s, so %s more do not fit", p.Name, Bytes(used), Bytes(p.QuotaBytes), Bytes(size)).
 		WithHint("delete what is no longer needed, or ask for a larger quota")
@@ -115,7 +122,7 @@ func (m *Meter) take(p *project.Project, size int64) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	t := m.tally(p.ID, p)
-	if p.QuotaBytes > 0 && size > 0 && t.used+t.added+t.flying > p.QuotaBytes-size {
+	if p.QuotaBytes > 0 && size > 0 && t.held() > p.QuotaBytes-size {
 		return false
 	}
 	t.flying += size
@@ -129,9 +136,27 @@ func (h *Hold) End(written bool) {
 	t := h.meter.tally(h.project, nil)
 	t.flying -= h.size
 	t.dirty = true // what failed may have left something too
-	if written {
+	switch {
+	case !written:
+	case h.upload != "":
+		t.parts[h.upload] += h.size
+		t.inPart += h.size
+	default:
 		t.added += h.size
 	}
+}
+
+// Uploaded notes that an upload ended: with its parts as an object, or without anything.
+func (m *Meter) Uploaded(projectID, upload string, completed bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	t := m.tally(projectID, nil)
+	t.dirty = true
+	if completed {
+		t.added += t.parts[upload]
+	}
+	t.inPart -= t.parts[upload]
+	delete(t.parts, upload)
 }
 
 // Touch notes that something was deleted from the project.

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -119,6 +120,34 @@ func (r Ref) In(isProject func(name string) bool) (Address, error) {
 		return a, Errorf(InvalidBucketName, "the path names no bucket")
 	}
 	return a, CheckKey(a.Key)
+}
+
+// ParseCopySource reads X-Amz-Copy-Source: "bucket/key" or "project:bucket/key", percent-encoded,
+// with or without a slash before and a versionId behind.
+func ParseCopySource(header string) (a Address, version string, err error) {
+	path, version, _ := strings.Cut(header, "?versionId=")
+	path, err = url.PathUnescape(path)
+	name, key, ok := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	if err != nil || !ok || key == "" || strings.Contains(version, "&") {
+		return a, "", Errorf(InvalidArgument, "x-amz-copy-source %.100q does not name an object: write bucket/key, percent-encoded", header)
+	}
+	a = Address{Bucket: name, Key: key}
+	if project, bucket, ok := strings.Cut(name, ":"); ok {
+		a.Project, a.Bucket = project, bucket
+	}
+	return a, version, CheckKey(key)
+}
+
+// RangeSize is how many bytes "bytes=first-last" names; whole if it names none, which the store
+// will refuse.
+func RangeSize(value string, whole int64) int64 {
+	first, last, ok := strings.Cut(strings.TrimPrefix(value, "bytes="), "-")
+	from, err1 := strconv.ParseInt(first, 10, 64)
+	to, err2 := strconv.ParseInt(last, 10, 64)
+	if !ok || err1 != nil || err2 != nil || from < 0 || to < from {
+		return whole
+	}
+	return to - from + 1
 }
 
 // reserved is where the embedded engine keeps unfinished uploads, in every bucket.

@@ -184,6 +184,16 @@ type DeletionError struct {
 	Message   string
 }
 
+// Completion lists the parts of an upload. Checksums are left out, as they are when an upload is
+// begun: the store has not seen trailing ones, and each part was verified when it came.
+type Completion struct {
+	XMLName xml.Name `xml:"CompleteMultipartUpload"`
+	Parts   []struct {
+		PartNumber int
+		ETag       string
+	} `xml:"Part"`
+}
+
 // PostResult answers a POST form that asked for status 201.
 type PostResult struct {
 	XMLName  xml.Name `xml:"PostResponse"`

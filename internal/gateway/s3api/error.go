@@ -7,7 +7,9 @@ package s3api
 
 import (
 	"fmt"
+	"io"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -111,4 +113,61 @@ func (e *Error) Status() int {
 		return s
 	}
 	return http.StatusBadRequest
+}
+
+// HeaderText is the message as a header can carry it: answers to HEAD have no body.
+func (e *Error) HeaderText() string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' {
+			return '?'
+		}
+		return r
+	}, e.Message)
+}
+
+// ours are errors by which the store refuses the gateway, not the client.
+const ours = " AuthorizationHeaderMalformed InvalidAccessKeyId SignatureDoesNotMatch RequestTimeTooSkewed ExpiredToken InvalidToken InvalidTokenId InvalidClientTokenId SignatureVersionNotSupported "
+
+// StoreError reads an answer of the store that is an error; body is nil for HEAD. One that is about
+// the gateway's own credential is no Error of the client's.
+func StoreError(status int, body io.Reader) error {
+	var doc ErrorDocument
+	if body != nil {
+		// What does not parse is told by its status.
+		_ = Decode(io.LimitReader(body, 64<<10), &doc)
+	}
+	if strings.Contains(ours, " "+string(doc.Code)+" ") {
+		return fmt.Errorf("the object store refuses the gateway's own credential: %s: %s", doc.Code, doc.Message)
+	}
+	e := &Error{Code: doc.Code, Message: doc.Message, HTTPStatus: status}
+	if e.Code == "" {
+		e.Code = codeOf(status)
+	}
+	if e.Message == "" {
+		e.Message = fmt.Sprintf("the object store answered: %d %s", status, http.StatusText(status))
+	}
+	if status >= 500 {
+		e.RetryAfter = time.Second
+	}
+	return e
+}
+
+// codeOf names an error of which only the status is known.
+func codeOf(status int) Code {
+	switch status {
+	case http.StatusNotFound:
+		return "NoSuchKey"
+	case http.StatusForbidden:
+		return AccessDenied
+	case http.StatusPreconditionFailed:
+		return "PreconditionFailed"
+	case http.StatusRequestedRangeNotSatisfiable:
+		return "InvalidRange"
+	case http.StatusServiceUnavailable, http.StatusTooManyRequests, http.StatusBadGateway, http.StatusGatewayTimeout:
+		return SlowDown
+	}
+	if status >= 500 {
+		return InternalError
+	}
+	return InvalidRequest
 }

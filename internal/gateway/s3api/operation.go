@@ -130,14 +130,9 @@ func (o Op) Lists() bool { return o >= ListObjects && o <= ListMultipartUploads 
 // Classify tells which operation is asked for. It refuses what is not served, loudly: a store that
 // takes a request for another one, or pretends to have done it, loses data.
 func Classify(method string, a Address, q Query, h http.Header) (Op, error) {
-	sub := ""
-	for _, p := range q {
-		if strings.Contains(selecting, " "+p.Name+" ") && p.Name != sub {
-			if sub != "" {
-				return none, Errorf(InvalidArgument, "%s and %s cannot be asked for at once", sub, p.Name)
-			}
-			sub = p.Name
-		}
+	sub, err := subresource(q)
+	if err != nil {
+		return none, err
 	}
 	op := find(method, a, sub, h["X-Amz-Copy-Source"] != nil)
 	if op == none {
@@ -155,6 +150,21 @@ func Classify(method string, a Address, q Query, h http.Header) (Op, error) {
 		return none, Errorf(InvalidArgument, "a part needs a partNumber")
 	}
 	return op, nil
+}
+
+// subresource returns the one parameter of q that makes it another operation; "" if none does.
+func subresource(q Query) (string, error) {
+	sub := ""
+	for _, p := range q {
+		if p.Name == sub || !strings.Contains(selecting, " "+p.Name+" ") {
+			continue
+		}
+		if sub != "" {
+			return "", Errorf(InvalidArgument, "%s and %s cannot be asked for at once", sub, p.Name)
+		}
+		sub = p.Name
+	}
+	return sub, nil
 }
 
 func find(method string, a Address, sub string, copies bool) Op {
