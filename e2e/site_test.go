@@ -180,6 +180,7 @@ type person struct {
 	*site
 	name, home string
 	jar        *http.Client // their browser
+	proof      string       // what its pages put into their forms
 }
 
 // signIn makes a home and signs somebody in there by a device code, as on a login node.
@@ -223,6 +224,7 @@ func (p *person) browse(path string, form url.Values) string {
 	if form == nil {
 		resp, err = p.jar.Get(p.portal + path)
 	} else {
+		form.Set("proof", p.proof)
 		resp, err = p.jar.PostForm(p.portal+path, form)
 	}
 	if err != nil {
@@ -232,6 +234,9 @@ func (p *person) browse(path string, form url.Values) string {
 	body, err := io.ReadAll(resp.Body)
 	if err != nil || resp.StatusCode != http.StatusOK {
 		p.t.Fatalf("%s: %s %v\n%s", path, resp.Status, err, body)
+	}
+	if m := regexp.MustCompile(`name="proof" value="(\w+)"`).FindSubmatch(body); m != nil {
+		p.proof = string(m[1])
 	}
 	return string(body)
 }

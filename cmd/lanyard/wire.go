@@ -87,7 +87,7 @@ func wire(ctx context.Context, c config.Config, log *slog.Logger) (_ *server, er
 	}
 	s.api = &httpapi.API{Broker: s.broker, Login: s.login, Targets: targets(), Endpoint: c.S3.URL, Region: c.S3.Region,
 		PerMinute: c.Limits.APIPerMinute, Now: time.Now, Log: log}
-	s.portal = &portal.Portal{Broker: s.broker, Login: s.login, Targets: targets(), Title: c.Title, URL: c.Portal.URL,
+	s.portal = &portal.Portal{Broker: s.broker, Login: s.login, Targets: targets(), Title: c.Title, Help: c.Help, URL: c.Portal.URL,
 		Endpoint: c.S3.URL, Region: c.S3.Region, Now: time.Now, Log: log}
 	return s, nil
 }

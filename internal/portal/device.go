@@ -1,47 +1,59 @@
 package portal
 
 import (
-	"net/http"
+	"slices"
+	"time"
 
 	"github.com/lanyardhq/lanyard/internal/fault"
+	"github.com/lanyardhq/lanyard/internal/identity"
 	"github.com/lanyardhq/lanyard/internal/login"
 )
 
 type devicePage struct {
 	Code  string
 	Found *login.Device
-	Fault *fault.Fault
-	Done  string
+	// May is what the machine asks to do here; Everything if it names no limit.
+	May        []identity.Scope
+	Everything bool
+	Until      time.Time
+	Fault      *fault.Fault
+	Decision   string // approve or refuse, once decided
 }
+
+const deviceTitle = "Connect a computer"
 
 // deviceForm asks for the code, and, once it has one, whether to let that computer in. A link only
 // fills the code in: approving is always a form of its own.
 func (p *Portal) deviceForm(v *view) error {
 	page := devicePage{Code: v.FormValue("user_code")}
 	if v.FormValue("check") == "" {
-		return v.show("device", "Connect a computer", page)
+		return show(v, "device", deviceTitle, page)
 	}
 	d, err := p.Login.FindDevice(v.Context(), v.by, page.Code)
-	if f := fault.Public(err); err != nil && f.Code != fault.Internal {
-		v.w.WriteHeader(http.StatusUnprocessableEntity)
-		page.Fault = f
-		return v.show("device", "Connect a computer", page)
-	}
 	if err != nil {
-		return err
+		return p.deviceFault(v, page, err)
 	}
-	page.Found = &d
-	return v.show("device", "Connect a computer", page)
+	page.Found, page.Until, page.Everything = &d, v.at.Add(login.ClientLife), d.Scopes == nil
+	for _, s := range identity.Scopes() { // others, such as openid, only tell who somebody is
+		if slices.Contains(d.Scopes, s) {
+			page.May = append(page.May, s)
+		}
+	}
+	return show(v, "device", deviceTitle, page)
 }
 
 func (p *Portal) decideDevice(v *view) error {
-	approve := v.PostFormValue("decision") == "approve"
-	if err := p.Login.DecideDevice(v.Context(), v.by, v.PostFormValue("user_code"), approve); err != nil {
+	page := devicePage{Code: v.PostFormValue("user_code"), Decision: v.PostFormValue("decision")}
+	if err := p.Login.DecideDevice(v.Context(), v.by, page.Code, page.Decision == "approve"); err != nil {
+		return p.deviceFault(v, devicePage{Code: page.Code}, err)
+	}
+	return show(v, "device", deviceTitle, page)
+}
+
+// deviceFault asks for the code again and says what is wrong with the last one.
+func (p *Portal) deviceFault(v *view, page devicePage, err error) error {
+	if page.Fault = v.refused(err); page.Fault == nil {
 		return err
 	}
-	page := devicePage{Done: "Done. You can close this page and go back to the terminal."}
-	if !approve {
-		page.Done = "The request was refused, and whoever made it has nothing. If you did not start it, tell your support."
-	}
-	return v.show("device", "Connect a computer", page)
+	return show(v, "device", deviceTitle, page)
 }

@@ -1,18 +1,25 @@
 package portal
 
 import (
+	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/lanyardhq/lanyard/internal/broker"
 	"github.com/lanyardhq/lanyard/internal/credential"
 	"github.com/lanyardhq/lanyard/internal/identity"
+	"github.com/lanyardhq/lanyard/internal/kind/s3key"
 	"github.com/lanyardhq/lanyard/internal/project"
 )
 
+// perPage bounds the rows of a list; few is how many need no search.
+const perPage, few = 50, 5
+
 type projectsPage struct {
-	Projects []broker.ProjectView
-	Search   string
-	All      int // how many there are without the search
+	Projects  []broker.ProjectView
+	Search    string
+	Searches  bool // there are enough to search among
+	AccountID string
 }
 
 func (p *Portal) projects(v *view) error {
@@ -20,22 +27,74 @@ func (p *Portal) projects(v *view) error {
 	if err != nil {
 		return err
 	}
-	page := projectsPage{Search: v.FormValue("q"), All: len(all)}
+	page := projectsPage{Search: v.FormValue("q"), Searches: len(all) > few, AccountID: v.by.AccountID}
+	if len(all) == 1 && page.Search == "" {
+		return v.redirect("/projects/" + all[0].Name)
+	}
 	for _, view := range all {
-		if strings.Contains(strings.ToLower(view.Name+" "+view.Title), strings.ToLower(page.Search)) {
+		if contains(page.Search, view.Name, view.Title) {
 			page.Projects = append(page.Projects, view)
 		}
 	}
-	return v.show("projects", "Projects", page)
+	return show(v, "projects", "Projects", page)
+}
+
+// contains reports whether what somebody searches for stands in one of the texts.
+func contains(search string, texts ...string) bool {
+	search = strings.ToLower(strings.TrimSpace(search))
+	return slices.ContainsFunc(texts, func(s string) bool { return strings.Contains(strings.ToLower(s), search) })
 }
 
 type projectPage struct {
 	broker.ProjectView
-	Keys    []credential.Credential
-	Members []project.Member
-	Ended   bool // ended keys are shown too
-	Steward bool // sees and ends everybody's keys
-	InForce bool
+	Keys     []keyRow
+	Matches  int    // keys that the search found, of which Keys are the first
+	Next     string // address of the next page; empty on the last
+	List     keyList
+	Searches bool
+	Members  []project.Member
+	Steward  bool // sees and ends everybody's keys
+	InForce  bool
+	// Endpoint and Region are what programs want to know.
+	Endpoint, Region string
+}
+
+type keyRow struct {
+	credential.Credential
+	Rights s3key.Rights
+}
+
+// keyList says which of a project's keys are shown.
+type keyList struct {
+	Project     string
+	Search      string
+	Ended, Mine bool   // also those that ended; only one's own
+	After       string // the id to continue after
+}
+
+// With is the address of the list with one setting changed: q, ended, mine or after.
+func (l keyList) With(name, value string) string {
+	q := url.Values{}
+	set := func(name, value string) {
+		if q.Del(name); value != "" {
+			q.Set(name, value)
+		}
+	}
+	set("q", l.Search)
+	set("ended", flag(l.Ended))
+	set("mine", flag(l.Mine))
+	set(name, value)
+	if len(q) == 0 {
+		return "/projects/" + l.Project
+	}
+	return "/projects/" + l.Project + "?" + q.Encode()
+}
+
+func flag(on bool) string {
+	if on {
+		return "1"
+	}
+	return ""
 }
 
 func (p *Portal) project(v *view) error {
@@ -43,16 +102,50 @@ func (p *Portal) project(v *view) error {
 	if err != nil {
 		return err
 	}
-	page := projectPage{ProjectView: view, Ended: v.FormValue("ended") != "", Steward: v.by.In(view.ID, identity.Deputy), InForce: view.InForce(v.at)}
-	f := credential.Filter{Kind: "s3key", ProjectID: view.ID, Limit: 500}
-	if !page.Ended {
-		f.Statuses = []credential.Status{credential.Intended, credential.Active, credential.Frozen}
-	}
-	if page.Keys, err = p.Broker.ListCredentials(v.Context(), v.by, f); err != nil {
+	page := projectPage{ProjectView: view, Steward: v.by.In(view.ID, identity.Deputy), InForce: view.InForce(v.at), Endpoint: p.Endpoint, Region: p.Region,
+		List: keyList{Project: view.Name, Search: v.FormValue("q"), Ended: v.FormValue("ended") != "", Mine: v.FormValue("mine") != "", After: v.FormValue("after")}}
+	if err := p.listKeys(v, &page); err != nil {
 		return err
 	}
 	if page.Members, err = p.Broker.ListMembers(v.Context(), v.by, view.ID); err != nil {
 		return err
 	}
-	return v.show("project", view.Name+" "+view.Title, page)
+	return show(v, "project", view.Name+" "+view.Title, page)
+}
+
+// listKeys fills in the keys: a page of them, or the first that a search finds among all.
+func (p *Portal) listKeys(v *view, page *projectPage) error {
+	f := credential.Filter{Kind: s3key.Name, ProjectID: page.ID, Before: page.List.After, Limit: perPage + 1}
+	if !page.List.Ended {
+		f.Statuses = []credential.Status{credential.Intended, credential.Active, credential.Frozen}
+	}
+	if page.List.Mine {
+		f.OwnerID = v.by.AccountID
+	}
+	if page.List.Search != "" {
+		f.Before, f.Limit = "", 0
+	}
+	keys, err := p.Broker.ListCredentials(v.Context(), v.by, f)
+	if err != nil {
+		return err
+	}
+	page.Searches = page.List.Search != "" || page.List.After != "" || len(keys) > few
+	keys = slices.DeleteFunc(keys, func(c credential.Credential) bool {
+		return !contains(page.List.Search, c.Name, c.PublicID, c.OwnerName)
+	})
+	page.Matches = len(keys)
+	if len(keys) > perPage {
+		keys = keys[:perPage]
+		if page.List.Search == "" {
+			page.Next = page.List.With("after", keys[perPage-1].ID)
+		}
+	}
+	for _, c := range keys {
+		r, err := s3key.ParseRights(c.Spec)
+		if err != nil {
+			return err
+		}
+		page.Keys = append(page.Keys, keyRow{c, r})
+	}
+	return nil
 }

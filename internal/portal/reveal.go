@@ -1,73 +1,96 @@
 package portal
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"path"
+	"strings"
 	"time"
 
-	"github.com/lanyardhq/lanyard/internal/audit"
 	"github.com/lanyardhq/lanyard/internal/broker"
+	"github.com/lanyardhq/lanyard/internal/credential"
 	"github.com/lanyardhq/lanyard/internal/deliver"
 	"github.com/lanyardhq/lanyard/internal/fault"
-	"github.com/lanyardhq/lanyard/internal/identity"
 	"github.com/lanyardhq/lanyard/material"
 )
 
-// secretOf is what a reveal keeps, sealed, until the person has stored it.
-func secretOf(i broker.Issued) []byte {
-	text, err := json.Marshal(i.Material)
-	if err != nil {
-		panic(err) // strings and times always encode
-	}
-	return text
-}
-
 type revealPage struct {
-	KeyID, Name, Project, Once string
-	Endpoint, Region           string
-	// AccessKeyID and Secret are plain strings, because this page is the one that shows them.
-	AccessKeyID, Secret string
-	ExpiresAt           time.Time
-	Clients             []clientText
+	credential.Credential
+	Once             string
+	Endpoint, Region string
+	// Secret is a plain string, because this page is the one that shows it.
+	Secret  string
+	Clients []clientText
+	// Again says that the secret can be seen later too.
+	Again bool
+	// Fresh says that the key has just been made.
+	Fresh bool
 }
 
+// clientText is the configuration of one client: a file to put at Path, and a command to try.
 type clientText struct{ Name, Title, Path, Text, Try string }
 
-func (p *Portal) reveal(v *view) error {
-	a, m, err := p.revealed(v)
+// showOnce sends the browser to the page that shows what was issued, to this session alone and for
+// ten minutes.
+func (p *Portal) showOnce(v *view, issued broker.Issued) error {
+	text, err := json.Marshal(issued.Material)
 	if err != nil {
 		return err
 	}
-	page := revealPage{KeyID: v.PathValue("key"), Name: a.Name, Project: a.Project, Once: v.FormValue("once"), Endpoint: p.Endpoint, Region: p.Region,
-		AccessKeyID: m.S3.AccessKeyID, Secret: m.S3.SecretAccessKey.Reveal(), ExpiresAt: m.ExpiresAt}
+	once, err := p.Login.PutReveal(v.Context(), v.by, text)
+	if err != nil {
+		return err
+	}
+	return v.redirect("/keys/" + issued.Credential.ID + "/secret?once=" + once)
+}
+
+// again shows an older key's secret once more, where the operator allows it.
+func (p *Portal) again(v *view) error {
+	issued, err := p.Broker.Again(v.Context(), v.by, v.PathValue("key"))
+	if err != nil {
+		return err
+	}
+	return p.showOnce(v, issued)
+}
+
+func (p *Portal) reveal(v *view) error {
+	c, a, err := p.revealed(v)
+	if c.ID != "" && fault.CodeOf(err) == fault.NotFound {
+		v.status = http.StatusGone
+		return show(v, "message", "The secret is no longer shown", message{Fault: fault.Public(err), RequestID: v.by.RequestID, To: "/keys/" + c.ID, LinkText: "The key"})
+	}
+	if err != nil {
+		return err
+	}
+	page := revealPage{Credential: c, Once: v.FormValue("once"), Endpoint: p.Endpoint, Region: p.Region, Secret: a.Keys.SecretAccessKey.Reveal(),
+		Again: p.Broker.Reveal, Fresh: v.at.Sub(c.CreatedAt) < time.Hour}
 	for _, t := range p.Targets {
 		path, text := t.Snippet(a)
 		page.Clients = append(page.Clients, clientText{t.Name(), t.Title(), path, text, t.Try(a)})
 	}
-	return v.show("reveal", "Your new key", page)
+	return show(v, "reveal", "Secret of "+c.Name, page)
 }
 
-// revealed returns what the one-time link shows, until it is put away.
-func (p *Portal) revealed(v *view) (deliver.Access, material.Material, error) {
-	var m material.Material
+// revealed returns the key that the address names, and what the one-time link shows until it is put
+// away; a NotFound fault with a key means that it was.
+func (p *Portal) revealed(v *view) (credential.Credential, deliver.Access, error) {
 	c, err := p.Broker.Show(v.Context(), v.by, v.PathValue("key"))
 	if err != nil {
-		return deliver.Access{}, m, err
+		return credential.Credential{}, deliver.Access{}, err
 	}
 	text, err := p.Login.Reveal(v.Context(), v.by, v.FormValue("once"))
 	if err != nil {
-		return deliver.Access{}, m, err
+		return c, deliver.Access{}, err
 	}
+	var m material.Material
 	if err := json.Unmarshal(text, &m); err != nil || m.S3 == nil || m.S3.AccessKeyID != c.PublicID {
-		return deliver.Access{}, m, fault.New(fault.NotFound, "this link shows another key").WithCause(err)
+		return c, deliver.Access{}, fault.New(fault.NotFound, "this link shows the secret of another key").WithCause(err)
 	}
-	return deliver.Access{Name: deliver.DefaultName(c.ProjectName), Project: c.ProjectName, Endpoint: p.Endpoint, Region: p.Region, Keys: *m.S3, ExpiresAt: m.ExpiresAt}, m, nil
+	return c, deliver.Access{Name: deliver.DefaultName(c.ProjectName), Project: c.ProjectName, Endpoint: p.Endpoint, Region: p.Region, Keys: *m.S3, ExpiresAt: c.ExpiresAt}, nil
 }
 
-func (p *Portal) revealDone(v *view) error {
+func (p *Portal) stored(v *view) error {
 	if err := p.Login.EndReveal(v.Context(), v.by, v.PostFormValue("once")); err != nil && fault.CodeOf(err) != fault.NotFound {
 		return err
 	}
@@ -75,7 +98,7 @@ func (p *Portal) revealDone(v *view) error {
 }
 
 func (p *Portal) download(v *view) error {
-	a, _, err := p.revealed(v)
+	_, a, err := p.revealed(v)
 	if err != nil {
 		return err
 	}
@@ -83,25 +106,11 @@ func (p *Portal) download(v *view) error {
 		if t.Name() == v.PathValue("client") {
 			file, text := t.Snippet(a)
 			v.w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-			v.w.Header().Set("Content-Disposition", fmt.Sprintf("attachment; filename=%q", path.Base(file)))
-			_, _ = v.w.Write([]byte(text))
+			// Browsers change or hide names that begin with a dot.
+			v.w.Header().Set("Content-Disposition", fmt.Sprintf("attachment; filename=%q", strings.TrimPrefix(path.Base(file), ".")))
+			_, _ = v.w.Write([]byte(text)) // the person may have left: nothing to do about it
 			return nil
 		}
 	}
 	return fault.New(fault.NotFound, "there is no client %.40q", v.PathValue("client"))
-}
-
-// change runs one of the broker's changes of state and tells how it went.
-func (p *Portal) change(v *view, f func(context.Context, identity.Actor, string, audit.Once) (broker.Receipt, error), done string) error {
-	ctx, cancel := v.await()
-	defer cancel()
-	receipt, err := f(ctx, v.by, v.PathValue("key"), audit.Once{})
-	if err != nil {
-		return err
-	}
-	if receipt.RefusedSince.IsZero() && done != "thawed" {
-		done = "unsure"
-	}
-	http.Redirect(v.w, v.Request, "/keys/"+v.PathValue("key")+"?done="+done, http.StatusSeeOther)
-	return nil
 }

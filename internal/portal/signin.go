@@ -3,6 +3,7 @@ package portal
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/lanyardhq/lanyard/internal/fault"
@@ -12,23 +13,39 @@ import (
 
 type chooserPage struct {
 	Providers []login.ProviderInfo
+	Last      string // id of the provider that this browser came through last
 	Next      string
 	Reason    string // why somebody was sent here
 	Fault     *fault.Fault
 	RequestID string
 }
 
+// chooser lets people choose their identity provider. Somebody who is signed in goes on, unless the
+// address asks for another sign-in (again=1).
 func (p *Portal) chooser(v *view) error {
 	next := v.FormValue("next")
 	if v.by.AccountID != "" && v.FormValue("again") == "" {
 		return v.redirect(local(next))
 	}
-	page := chooserPage{Providers: p.Login.Providers(), Next: next, Reason: reason(next)}
+	page := p.choices(v)
 	// Out of pages that need somebody, one way to sign in is no choice.
 	if len(page.Providers) == 1 && next != "" {
 		return v.redirect(startPath(page.Providers[0], next))
 	}
-	return v.show("login", "Sign in", page)
+	return show(v, "login", "Sign in", page)
+}
+
+// choices are the providers, the one of last time first.
+func (p *Portal) choices(v *view) chooserPage {
+	page := chooserPage{Providers: p.Login.Providers(), Next: v.FormValue("next"), Reason: reason(v.FormValue("next")), RequestID: v.by.RequestID}
+	if c, err := v.Cookie(p.cookieName("provider")); err == nil {
+		at := slices.IndexFunc(page.Providers, func(i login.ProviderInfo) bool { return i.ID == c.Value })
+		if at >= 0 {
+			last := page.Providers[at]
+			page.Last, page.Providers = last.ID, slices.Insert(slices.Delete(page.Providers, at, at+1), 0, last)
+		}
+	}
+	return page
 }
 
 // reason says in words what the person came for.
@@ -53,50 +70,51 @@ func startPath(i login.ProviderInfo, next string) string {
 func (p *Portal) start(v *view) error {
 	to, binding, err := p.Login.Start(v.Context(), v.PathValue("provider"), v.FormValue("next"), v.request())
 	if err != nil {
-		return p.again(v, err)
+		return p.tryAgain(v, err)
 	}
-	http.SetCookie(v.w, p.cookie(p.bindingName(), binding, 600))
+	http.SetCookie(v.w, p.cookie(p.cookieName("signin"), binding, 600))
 	return v.redirect(to)
 }
 
 func (p *Portal) callback(v *view) error {
 	var binding material.Secret
-	if c, err := v.Cookie(p.bindingName()); err == nil {
+	if c, err := v.Cookie(p.cookieName("signin")); err == nil {
 		binding = material.Secret(c.Value)
 	}
-	http.SetCookie(v.w, p.cookie(p.bindingName(), "", -1))
+	http.SetCookie(v.w, p.cookie(p.cookieName("signin"), "", -1))
 	in, err := p.Login.Finish(v.Context(), v.PathValue("provider"), v.URL.Query(), binding, v.request())
 	if err != nil {
-		return p.again(v, err)
+		return p.tryAgain(v, err)
 	}
 	return p.welcome(v, in)
 }
 
-// again shows the chooser with what went wrong.
-func (p *Portal) again(v *view, err error) error {
-	f := fault.Public(err)
-	if f.Code == fault.Internal {
+// tryAgain shows the chooser with what went wrong.
+func (p *Portal) tryAgain(v *view, err error) error {
+	page := p.choices(v)
+	if page.Fault = fault.Public(err); page.Fault.Code == fault.Internal {
 		return err
 	}
-	v.w.WriteHeader(http.StatusForbidden)
-	return v.show("login", "Sign in", chooserPage{Providers: p.Login.Providers(), Next: v.FormValue("next"), Fault: f, RequestID: v.by.RequestID})
+	p.Log.WarnContext(v.Context(), "sign-in failed", "request_id", v.by.RequestID, "err", err, "cause", page.Fault.Cause)
+	v.status = http.StatusForbidden
+	return show(v, "login", "Sign in", page)
 }
 
 type localPage struct {
-	Next, User string
-	Fault      *fault.Fault
+	Next, User, Reason string
+	Fault              *fault.Fault
 }
 
 func (p *Portal) localForm(v *view) error {
-	return v.show("local", "Sign in", localPage{Next: v.FormValue("next")})
+	return show(v, "local", "Sign in", localPage{Next: v.FormValue("next"), Reason: reason(v.FormValue("next"))})
 }
 
 func (p *Portal) localSignIn(v *view) error {
 	user, next := v.PostFormValue("user"), v.PostFormValue("next")
 	in, err := p.Login.Password(v.Context(), user, material.Secret(v.PostFormValue("password")), next, v.request())
 	if f := fault.Public(err); err != nil && f.Code != fault.Internal {
-		v.w.WriteHeader(http.StatusForbidden)
-		return v.show("local", "Sign in", localPage{Next: next, User: user, Fault: f})
+		v.status = http.StatusForbidden
+		return show(v, "local", "Sign in", localPage{Next: next, User: user, Reason: reason(next), Fault: f})
 	}
 	if err != nil {
 		return err
@@ -106,12 +124,17 @@ func (p *Portal) localSignIn(v *view) error {
 
 func (p *Portal) welcome(v *view, in login.SignedIn) error {
 	http.SetCookie(v.w, p.cookie(login.CookieName(p.secure()), in.Cookie, 0))
+	for _, i := range p.Login.Providers() {
+		if i.Issuer == in.Account.Issuer {
+			http.SetCookie(v.w, p.cookie(p.cookieName("provider"), material.Secret(i.ID), 180*24*3600))
+		}
+	}
 	next := local(in.Next)
 	if strings.HasPrefix(next, "/authorize") {
 		// Browsers hold form-action against every redirect that follows a form, and this one
 		// leaves for the program's own address: a page in between ends the form.
 		v.w.Header().Set("Refresh", "0; url="+next)
-		return v.show("continue", "Signed in", next)
+		return show(v, "continue", "Signed in", next)
 	}
 	return v.redirect(next)
 }
@@ -130,7 +153,8 @@ func (p *Portal) cookie(name string, value material.Secret, seconds int) *http.C
 	return &http.Cookie{Name: name, Value: value.Reveal(), Path: "/", MaxAge: seconds, Secure: p.secure(), HttpOnly: true, SameSite: http.SameSiteLaxMode}
 }
 
-func (p *Portal) bindingName() string { return login.CookieName(p.secure()) + "-signin" }
+// cookieName names a cookie beside the session's, as strictly.
+func (p *Portal) cookieName(what string) string { return login.CookieName(p.secure()) + "-" + what }
 
 // local keeps redirects on this site.
 func local(next string) string {

@@ -1,46 +1,97 @@
 package portal
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"html/template"
+	"io/fs"
+	"path"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/lanyardhq/lanyard/internal/credential"
 	"github.com/lanyardhq/lanyard/internal/identity"
 	"github.com/lanyardhq/lanyard/internal/kind/s3key"
 )
 
-// funcs are the words that templates use. Times are seen from now.
-func funcs(now time.Time) template.FuncMap {
-	return template.FuncMap{
-		"when":   func(t time.Time) template.HTML { return when(now, t) },
-		"date":   func(t time.Time) string { return t.UTC().Format(time.DateOnly) },
-		"life":   credential.Words,
-		"size":   size,
-		"use":    use,
-		"state":  func(c credential.Credential) state { return stateOf(c, now) },
-		"rights": rights,
-		"short":  short,
-		"scope":  scope,
-		"start":  startPath,
-		"usable": func(c credential.Credential) bool { return c.Usable(now) },
+// parse reads every page's template, with the layout around it.
+func parse() (map[string]*template.Template, error) {
+	names, err := fs.Glob(files, "templates/*.html")
+	if err != nil {
+		return nil, err
 	}
+	pages := map[string]*template.Template{}
+	for _, name := range names {
+		t, err := template.New("").Funcs(words).ParseFS(files, "templates/layout.html", name)
+		if err != nil {
+			return nil, err
+		}
+		pages[strings.TrimSuffix(path.Base(name), ".html")] = t
+	}
+	return pages, nil
 }
 
-// when shows a moment relative and absolute; the script of the page puts it into the reader's zone.
+// words are the functions that templates use. Times are seen from now, which comes first.
+var words = template.FuncMap{
+	"asset":    asset,
+	"when":     when,
+	"moment":   moment,
+	"exactly":  exactly,
+	"date":     func(t time.Time) string { return t.UTC().Format(time.DateOnly) },
+	"life":     func(d time.Duration) string { return credential.Words(round(d)) },
+	"size":     size,
+	"use":      use,
+	"state":    stateOf,
+	"rights":   rights,
+	"reach":    reach,
+	"short":    short,
+	"scope":    scope,
+	"start":    startPath,
+	"sentence": sentence,
+	"count":    func(i int) int { return i + 1 },
+}
+
+// asset is the address of a static file, with a hash of its content so that it can be kept for good.
+func asset(name string) (string, error) {
+	text, err := files.ReadFile("static/" + name)
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(text)
+	return "/static/" + name + "?v=" + hex.EncodeToString(sum[:4]), nil
+}
+
+// moment shows a time; the script of the page puts it into the reader's zone.
+func moment(t time.Time) template.HTML { return element(t, "", "Mon 2 Jan 2006, 15:04 MST") }
+
+// exactly shows a time to the second.
+func exactly(t time.Time) template.HTML {
+	return element(t, " data-seconds", "Mon 2 Jan 2006, 15:04:05 MST")
+}
+
+func element(t time.Time, attribute, layout string) template.HTML {
+	t = t.UTC()
+	return template.HTML(fmt.Sprintf(`<time datetime="%s"%s>%s</time>`, t.Format(time.RFC3339), attribute, t.Format(layout))) //nolint:gosec // made of times only
+}
+
+// when shows a moment relative and absolute.
 func when(now, t time.Time) template.HTML {
 	if t.IsZero() {
 		return "never"
 	}
-	t = t.UTC()
 	rel := credential.Words(round(t.Sub(now).Abs()))
-	if t.After(now) {
+	switch {
+	case t.Sub(now).Abs() < 2*time.Second:
+		rel = "just now"
+	case t.After(now):
 		rel = "in " + rel
-	} else {
+	default:
 		rel += " ago"
 	}
-	return template.HTML(fmt.Sprintf(`%s (<time datetime="%s">%s</time>)`, rel, t.Format(time.RFC3339), t.Format("Mon 2 Jan 2006, 15:04 MST"))) //nolint:gosec // made of times only
+	return template.HTML(rel+` <span class="abs">(`) + moment(t) + `)</span>` //nolint:gosec // made of times only
 }
 
 // round keeps the unit that matters: days above two days, hours above two hours …
@@ -50,7 +101,7 @@ func round(d time.Duration) time.Duration {
 			return d.Round(unit)
 		}
 	}
-	return d.Truncate(time.Second)
+	return d.Round(time.Second)
 }
 
 // size renders bytes with decimal prefixes, as disks and quotas are sold.
@@ -72,34 +123,63 @@ func use(used, quota int64) string {
 	return fmt.Sprintf("%s of %s (%.1f %%)", size(used), size(quota), 100*float64(used)/float64(quota))
 }
 
-// state is a word, and a class that colours it.
-type state struct{ Word, Class, Icon string }
+// state is a word, and a class and a sign that show it too.
+type state struct{ Word, Class, Sign string }
 
-func stateOf(c credential.Credential, now time.Time) state {
-	life := c.ExpiresAt.Sub(c.CreatedAt)
-	soon := min(life/10, 3*24*time.Hour)
+func stateOf(now time.Time, c credential.Credential) state {
 	switch {
+	case c.Status == credential.Intended:
+		return state{"being made…", "ended", "◌"}
+	case c.Status == credential.Ending || c.Status == credential.Ended:
+		return state{end(c.Reason), "ended", "○"}
+	case !now.Before(c.ExpiresAt):
+		return state{end(credential.Expired), "ended", "○"}
 	case c.Status == credential.Frozen:
-		return state{"frozen", "frozen", "❄"}
-	case c.Status == credential.Ending:
-		return state{"ending…", "ended", "◌"}
-	case c.Status == credential.Ended:
-		return state{"ended (" + strings.ReplaceAll(string(c.Reason), "_", " ") + ")", "ended", "○"}
-	case !c.Usable(now):
-		return state{"ended (expired)", "ended", "○"}
-	case c.ExpiresAt.Sub(now) <= soon:
+		return state{freeze(c.Reason), "frozen", "❄"}
+	case c.EndsSoon(now):
 		return state{"ends soon", "soon", "◔"}
 	}
 	return state{"active", "active", "●"}
 }
 
+// end and freeze say in words what a reason means for a key.
+func end(r credential.Reason) string {
+	if r == credential.Expired || r == credential.Deleted {
+		return string(r)
+	}
+	return because("ended", r)
+}
+
+func freeze(r credential.Reason) string {
+	if r == credential.FrozenByOwner {
+		return "frozen"
+	}
+	return because("frozen", r)
+}
+
+func because(what string, r credential.Reason) string {
+	why := map[credential.Reason]string{
+		credential.Stopped:        "the operator stopped it",
+		credential.LeftProject:    "its owner left the project",
+		credential.AccountFrozen:  "its owner is stopped",
+		credential.ProjectFrozen:  "the project is stopped",
+		credential.ProviderFrozen: "its owner's identity provider is stopped",
+		credential.ProjectEnded:   "the project ended",
+		credential.Abandoned:      "it was never finished",
+	}[r]
+	if why == "" {
+		return what
+	}
+	return what + ": " + why
+}
+
 // rights says in words what a key may do.
-func rights(r s3key.Rights) string {
+func rights(r s3key.Rights) []string {
 	switch r.Mode {
 	case s3key.ReadWrite:
-		return "read and write everything in this project"
+		return []string{"read and write everything in this project"}
 	case s3key.ReadOnly:
-		return "read everything in this project"
+		return []string{"read everything in this project"}
 	}
 	var parts []string
 	for _, g := range r.Grants {
@@ -112,9 +192,24 @@ func rights(r s3key.Rights) string {
 				verbs = append(verbs, v.word)
 			}
 		}
-		parts = append(parts, strings.Join(verbs, ", ")+" in "+g.Bucket+"/"+g.Prefix)
+		where := " in the bucket " + g.Bucket
+		if g.Prefix != "" {
+			where += " what begins with " + g.Prefix
+		}
+		parts = append(parts, strings.Join(verbs, ", ")+where)
 	}
-	return strings.Join(parts, "; ")
+	return parts
+}
+
+// reach says in a word or two how far a key reaches.
+func reach(r s3key.Rights) string {
+	switch r.Mode {
+	case s3key.ReadWrite:
+		return "read, write"
+	case s3key.ReadOnly:
+		return "read"
+	}
+	return "chosen buckets"
 }
 
 // short shows enough of an access key id to tell it from others.
@@ -137,4 +232,17 @@ func scope(s identity.Scope) string {
 		return "change the members and robots of projects that you manage"
 	}
 	return string(s)
+}
+
+// sentence writes a message of a fault as a sentence of its own.
+func sentence(s string) string {
+	first, n := utf8.DecodeRuneInString(s)
+	if n == 0 {
+		return ""
+	}
+	s = string(unicode.ToUpper(first)) + s[n:]
+	if strings.HasSuffix(s, ".") || strings.HasSuffix(s, "?") {
+		return s
+	}
+	return s + "."
 }

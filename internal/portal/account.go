@@ -1,0 +1,40 @@
+package portal
+
+import (
+	"github.com/lanyardhq/lanyard/internal/identity"
+	"github.com/lanyardhq/lanyard/internal/session"
+)
+
+type accountPage struct {
+	Account  identity.Account
+	Provider string // its title, or the issuer's address
+	Current  string // id of this session
+	Sessions []session.Session
+	Ended    bool // one was just ended
+}
+
+// account shows who somebody is here, and every browser and computer that acts for them, to sign
+// out what was lost.
+func (p *Portal) account(v *view) error {
+	a, current, err := p.Login.WhoAmI(v.Context(), v.by)
+	if err != nil {
+		return err
+	}
+	page := accountPage{Account: a, Provider: a.Issuer, Current: current.ID, Ended: v.FormValue("done") != ""}
+	for _, i := range p.Login.Providers() {
+		if i.Issuer == a.Issuer {
+			page.Provider = i.Title
+		}
+	}
+	if page.Sessions, err = p.Login.Sessions(v.Context(), v.by); err != nil {
+		return err
+	}
+	return show(v, "account", "Your account", page)
+}
+
+func (p *Portal) endSession(v *view) error {
+	if err := p.Login.EndSession(v.Context(), v.by, v.PathValue("session")); err != nil {
+		return err
+	}
+	return v.redirect("/account?done=ended")
+}
