@@ -111,8 +111,11 @@ func (c *call) complete() error {
 		return err
 	}
 	defer resp.Close()
+	if err := c.result(resp); err != nil {
+		return err
+	}
 	c.meter.Uploaded(c.owner.ID, c.upload(), true)
-	return c.result(resp)
+	return nil
 }
 
 // upload is the id of the upload that the call is about; empty if there is none.
@@ -120,7 +123,7 @@ func (c *call) upload() string {
 	if c.op == s3api.PutObject {
 		return ""
 	}
-	return c.r.URL.Query().Get("uploadId")
+	return c.query.Get("uploadId")
 }
 
 // result answers with the short document of an operation that may have failed after the store

@@ -64,7 +64,7 @@ func newMeter(b *broker) *meter.Meter { return meter.New(b, time.Now, slog.New(s
 
 func reserve(t *testing.T, m *meter.Meter, p *project.Project, n int64) *meter.Hold {
 	t.Helper()
-	h, err := m.Reserve(t.Context(), p, n)
+	h, err := m.Reserve(t.Context(), p, n, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,14 +77,14 @@ func TestQuotaCountsWhatIsFlyingAndWhatWasWritten(t *testing.T) {
 		m := newMeter(b)
 		p := &project.Project{ID: "prj_1", Name: "climate", QuotaBytes: 100, UsedBytes: 50, UsedAt: time.Now()}
 		first := reserve(t, m, p, 30)
-		if _, err := m.Reserve(t.Context(), p, 30); fault.CodeOf(err) != fault.Limited {
+		if _, err := m.Reserve(t.Context(), p, 30, ""); fault.CodeOf(err) != fault.Limited {
 			t.Fatalf("30 more beside 30 in flight: %v", err)
 		}
 		reserve(t, m, p, 20).End(false)
 		first.End(true)
 		b.set(80, nil)
 		time.Sleep(time.Minute)
-		if _, err := m.Reserve(t.Context(), p, 21); fault.CodeOf(err) != fault.Limited ||
+		if _, err := m.Reserve(t.Context(), p, 21, ""); fault.CodeOf(err) != fault.Limited ||
 			!strings.Contains(err.Error(), "80 bytes of its quota of 100 bytes") {
 			t.Errorf("21 more after 80: %v", err)
 		}
@@ -94,7 +94,7 @@ func TestQuotaCountsWhatIsFlyingAndWhatWasWritten(t *testing.T) {
 		never := &project.Project{ID: "prj_3", QuotaBytes: 100} // never measured
 		reserve(t, m, never, 60).End(true)
 		b.set(60, nil)
-		if _, err := m.Reserve(t.Context(), never, 60); fault.CodeOf(err) != fault.Limited {
+		if _, err := m.Reserve(t.Context(), never, 60, ""); fault.CodeOf(err) != fault.Limited {
 			t.Errorf("60 and 60 more: %v", err)
 		}
 	})
@@ -108,7 +108,7 @@ func TestFullProjectIsMeasuredOnceMore(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 20 {
 			wg.Go(func() {
-				if h, err := m.Reserve(t.Context(), p, 1); err != nil {
+				if h, err := m.Reserve(t.Context(), p, 1, ""); err != nil {
 					t.Error(err)
 				} else {
 					h.End(true)
@@ -121,7 +121,7 @@ func TestFullProjectIsMeasuredOnceMore(t *testing.T) {
 		}
 		b.set(100, nil)
 		for range 20 {
-			_, _ = m.Reserve(t.Context(), p, 80)
+			_, _ = m.Reserve(t.Context(), p, 80, "")
 		}
 		if b.asked() != 1 {
 			t.Errorf("measured %d times within the rest", b.asked())
@@ -134,7 +134,7 @@ func TestSlowMeasuringDelaysOneRequestALittle(t *testing.T) {
 		b := &broker{took: time.Hour}
 		m := newMeter(b)
 		begun := time.Now()
-		_, err := m.Reserve(t.Context(), &project.Project{ID: "prj_1", QuotaBytes: 100, UsedBytes: 100, UsedAt: begun}, 1)
+		_, err := m.Reserve(t.Context(), &project.Project{ID: "prj_1", QuotaBytes: 100, UsedBytes: 100, UsedAt: begun}, 1, "")
 		if fault.CodeOf(err) != fault.Limited || time.Since(begun) > 3*time.Second {
 			t.Errorf("%v after %v", err, time.Since(begun))
 		}
@@ -184,4 +184,38 @@ func TestBytes(t *testing.T) {
 			t.Errorf("%d is %q, want %q", n, got, want)
 		}
 	}
+}
+
+// Parts of an unfinished upload are in no measurement, and count all the same.
+func TestQuotaCountsPartsUntilTheirUploadEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &broker{bytes: 10}
+		m := newMeter(b)
+		p := &project.Project{ID: "prj_1", Name: "climate", QuotaBytes: 100, UsedBytes: 10, UsedAt: time.Now()}
+		part := func(upload string, n int64) error {
+			h, err := m.Reserve(t.Context(), p, n, upload)
+			if err == nil {
+				h.End(true)
+			}
+			return err
+		}
+		for _, upload := range []string{"one", "one", "two"} {
+			if err := part(upload, 30); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(time.Minute)
+		if err := part("two", 1); fault.CodeOf(err) != fault.Limited {
+			t.Errorf("beside 10 measured bytes and 90 in parts one more byte fits: %v", err)
+		}
+		m.Uploaded(p.ID, "two", false)
+		if err := part("one", 30); err != nil {
+			t.Errorf("after an upload was given up: %v", err)
+		}
+		m.Uploaded(p.ID, "one", true)
+		time.Sleep(time.Minute)
+		if err := part("three", 1); err != nil {
+			t.Errorf("the object of an upload counts until it is measured, and is measured then: %v", err)
+		}
+	})
 }
