@@ -31,7 +31,7 @@ const (
 	// ballast is memory that is never touched and so costs none, but the collector counts it and
 	// waits until as much again has been allocated. versitygw allocates much and keeps little: left
 	// to itself it spends a quarter of its time collecting.
-	ballast = 32 << 20
+	ballast = 24 << 20
 )
 
 // Main is the child. It reads its setup from the standard input, writes a line to the standard
