@@ -71,7 +71,7 @@ func New(c Config) (*Engine, error) {
 			return nil, fmt.Errorf("make the directory of the object store: %w", err)
 		}
 	}
-	if err := os.Chmod(dir, 0o700); err != nil {
+	if err := os.Chmod(dir, 0o700); err != nil { //nolint:gosec // a directory
 		return nil, fmt.Errorf("close the directory of the object store to others: %w", err)
 	}
 	s.Keys = material.S3Keys{AccessKeyID: rand.Text()[:20], SecretAccessKey: material.Secret(rand.Text() + rand.Text())}

@@ -61,13 +61,13 @@ func (c fileConn) ReadFrom(r io.Reader) (sent int64, err error) {
 			}); err != nil {
 				sendErr = err
 			}
-			return sendErr != unix.EAGAIN
+			return !errors.Is(sendErr, unix.EAGAIN)
 		})
 		sent += int64(max(n, 0))
 		switch {
 		case err != nil:
 			return sent, err
-		case sendErr == unix.EINTR:
+		case errors.Is(sendErr, unix.EINTR):
 		case sendErr != nil:
 			return sent, os.NewSyscallError("sendfile", sendErr)
 		case n == 0:

@@ -25,7 +25,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	for pause := firstPause; ; pause = min(2*pause, longPause) {
 		served, err := e.runChild(ctx)
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // it was told to end
 		}
 		if !e.everReady() {
 			return fmt.Errorf("start the object store engine: %w", err)
@@ -57,8 +57,8 @@ func (e *Engine) runChild(ctx context.Context) (served bool, err error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 
-	cmd := exec.CommandContext(ctx, e.program, Command)
-	cmd.Env = []string{} // what is in ours is not for it
+	cmd := exec.CommandContext(ctx, e.program, Command) //nolint:gosec // our own binary
+	cmd.Env = []string{}                                // what is in ours is not for it
 	cmd.Dir = "/"
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	stdin, err := cmd.StdinPipe()

@@ -158,7 +158,7 @@ func (b *Backend) do(ctx context.Context, req *Request, v any) error {
 }
 
 func ignoreEOF(err error) error {
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return nil
 	}
 	return err

@@ -144,7 +144,7 @@ func (c *Client) writeHead(m *message) error {
 	return nil
 }
 
-const securityToken = "X-Amz-Security-Token"
+const securityToken = "X-Amz-Security-Token" //nolint:gosec // a name, no secret
 
 // sign fills in m.signed. The body is left out of the signature: it is on its way from one server
 // to the next, and hashing it would cost more than all else.

@@ -98,7 +98,7 @@ func (r *Response) Read(p []byte) (int, error) {
 	}
 	if r.chunked != nil {
 		n, err := r.chunked.Read(p)
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			err = r.endChunks()
 		}
 		return n, err
@@ -130,7 +130,7 @@ func (r *Response) endChunks() error {
 		if err == nil {
 			_, err = parseFields(lines)
 		}
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			err = io.ErrUnexpectedEOF
 		}
 		if err != nil {
