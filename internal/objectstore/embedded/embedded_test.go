@@ -5,19 +5,23 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/lanyardhq/lanyard/internal/fault"
@@ -299,6 +303,36 @@ func TestStoppingFinishesRequests(t *testing.T) {
 	r.ask(&s3.Request{Method: "PUT", Bucket: "data", Key: "o", Body: body, ContentLength: 2 * half}, 200)
 	if info, err := os.Stat(filepath.Join(filepath.Dir(r.Upstream().Address), "objects/data/o")); err != nil || info.Size() != 2*half {
 		t.Errorf("%v, %v", info, err)
+	}
+}
+
+// An upload that breaks off leaves what was there before.
+func TestCutOffUploadIsNotKept(t *testing.T) {
+	r, _ := start(t, tempDir(t))
+	r.ask(&s3.Request{Method: "PUT", Bucket: "data"}, 200)
+	r.put("data", "o", "before")
+	_, begun := r.ask(&s3.Request{Method: "POST", Bucket: "data", Key: "parts", Query: url.Values{"uploads": {""}}}, 200)
+	id := regexp.MustCompile("<UploadId>(.*)</UploadId>").FindStringSubmatch(begun)[1]
+	const size = 1 << 20
+	for _, sent := range []int64{size / 2, size} { // of the second, all but the last buffer leaves
+		for key, query := range map[string]url.Values{"o": nil, "parts": {"partNumber": {"1"}, "uploadId": {id}}} {
+			broken := errors.New("wrong digest")
+			body := io.MultiReader(strings.NewReader(strings.Repeat("x", int(sent))), iotest.ErrReader(broken))
+			_, err := r.client.Do(t.Context(), &s3.Request{Method: "PUT", Bucket: "data", Key: key, Query: query, Body: body, ContentLength: size})
+			if !errors.Is(err, broken) {
+				t.Errorf("%s: %v", key, err)
+			}
+		}
+	}
+	// The engine may still be at it; when it stops, it has finished.
+	r.stop()
+	<-r.done
+	objects := filepath.Join(filepath.Dir(r.Upstream().Address), "objects/data")
+	if b, err := os.ReadFile(objects + "/o"); string(b) != "before" {
+		t.Errorf("the object has %d bytes now: %v", len(b), err)
+	}
+	if parts, _ := filepath.Glob(objects + "/.sgwtmp/multipart/*/" + id + "/1"); len(parts) > 0 {
+		t.Error("half a part was kept")
 	}
 }
 
