@@ -42,7 +42,8 @@ type Home struct {
 	Path string
 }
 
-// An Edit turns the old content of one file into the new. Old is nil if there was no file.
+// An Edit turns the old content of one file into the new. Old is nil if there was no file, and the
+// result is nil if there shall be none.
 type Edit struct {
 	Path  string
 	Apply func(old []byte) ([]byte, error)

@@ -72,7 +72,9 @@ func Stage(e Edit) (*Staged, error) {
 func (s *Staged) New() []byte { return s.new }
 
 // Changed reports whether Commit has anything to do. An empty file is not made where there is none.
-func (s *Staged) Changed() bool { return !bytes.Equal(s.Old, s.new) }
+func (s *Staged) Changed() bool {
+	return !bytes.Equal(s.Old, s.new) || s.Old != nil && s.new == nil
+}
 
 // Commit replaces the file in one step, so that a reader sees the old content or the new. The old
 // content is first kept as NAME.bak-YYYYMMDDTHHMM (0600), in the zone of now; its path is
@@ -102,7 +104,12 @@ func (s *Staged) Commit(now time.Time) (backup string, err error) {
 			return "", err
 		}
 	}
-	if err := os.Rename(s.Candidate, s.Path); err != nil {
+	if s.new == nil {
+		err = os.Remove(s.Path)
+	} else {
+		err = os.Rename(s.Candidate, s.Path)
+	}
+	if err != nil {
 		return backup, err
 	}
 	return backup, syncDir(filepath.Dir(s.Path))

@@ -166,3 +166,26 @@ func TestReplace(t *testing.T) {
 		t.Errorf("left behind: %v (%v)", files, err)
 	}
 }
+
+func TestAFileThatShallNotBeIsRemoved(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ours")
+	remove := deliver.Edit{Path: path, Apply: func([]byte) ([]byte, error) { return nil, nil }}
+	for _, there := range []bool{true, false} {
+		if there {
+			if err := os.WriteFile(path, []byte("x"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s, err := deliver.Stage(remove)
+		if err != nil {
+			t.Fatal(err)
+		}
+		backup, err := s.Commit(time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC))
+		if err != nil || (backup != "") != there {
+			t.Errorf("committed: %q, %v", backup, err)
+		}
+		if _, err := os.Stat(path); !os.IsNotExist(err) {
+			t.Errorf("the file is still there: %v", err)
+		}
+	}
+}

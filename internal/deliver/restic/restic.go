@@ -39,7 +39,7 @@ func (Target) Write(h deliver.Home, a deliver.Access) ([]deliver.Edit, error) {
 
 // Remove implements deliver.Target.
 func (Target) Remove(h deliver.Home, a deliver.Access) ([]deliver.Edit, error) {
-	return []deliver.Edit{{Path: deliver.EnvFile(h, a, suffix), Apply: func([]byte) ([]byte, error) { return []byte{}, nil }}}, nil
+	return []deliver.Edit{{Path: deliver.EnvFile(h, a, suffix), Apply: func([]byte) ([]byte, error) { return nil, nil }}}, nil
 }
 
 // Test implements deliver.Target. restic cannot list buckets: it is asked for a repository in a

@@ -2,6 +2,7 @@
 package s3cmd
 
 import (
+	"bytes"
 	"path/filepath"
 	"strings"
 
@@ -38,10 +39,14 @@ func (Target) Write(h deliver.Home, a deliver.Access) ([]deliver.Edit, error) {
 	return edits, nil
 }
 
-// Remove implements deliver.Target. The file is left empty; the default file only loses what is
-// ours.
+// Remove implements deliver.Target. A file that holds nothing else goes.
 func (Target) Remove(h deliver.Home, a deliver.Access) ([]deliver.Edit, error) {
-	remove := func(old []byte) ([]byte, error) { return deliver.RemoveSections(old, a.Name), nil }
+	remove := func(old []byte) ([]byte, error) {
+		if rest := deliver.RemoveSections(old, a.Name); len(bytes.TrimSpace(rest)) > 0 {
+			return rest, nil
+		}
+		return nil, nil
+	}
 	edits := []deliver.Edit{{Path: path(h, a), Apply: remove}}
 	if h.Path == "" {
 		edits = append(edits, deliver.Edit{Path: defaultPath(h), Apply: remove})

@@ -48,7 +48,7 @@ func (Target) Write(h deliver.Home, a deliver.Access) ([]deliver.Edit, error) {
 
 // Remove implements deliver.Target.
 func (Target) Remove(h deliver.Home, a deliver.Access) ([]deliver.Edit, error) {
-	return []deliver.Edit{{Path: deliver.EnvFile(h, a, suffix), Apply: func([]byte) ([]byte, error) { return []byte{}, nil }}}, nil
+	return []deliver.Edit{{Path: deliver.EnvFile(h, a, suffix), Apply: func([]byte) ([]byte, error) { return nil, nil }}}, nil
 }
 
 const script = `import json, sys

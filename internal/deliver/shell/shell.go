@@ -59,7 +59,7 @@ func (Target) Write(h deliver.Home, a deliver.Access) ([]deliver.Edit, error) {
 
 // Remove implements deliver.Target.
 func (Target) Remove(h deliver.Home, a deliver.Access) ([]deliver.Edit, error) {
-	return []deliver.Edit{{Path: deliver.EnvFile(h, a, ".sh"), Apply: func([]byte) ([]byte, error) { return []byte{}, nil }}}, nil
+	return []deliver.Edit{{Path: deliver.EnvFile(h, a, ".sh"), Apply: func([]byte) ([]byte, error) { return nil, nil }}}, nil
 }
 
 // Test implements deliver.Target: whichever of aws and rclone is there lists the buckets.
