@@ -110,11 +110,19 @@ func (c *call) pipe(resp *s3.Response) error {
 	if c.r.Method == http.MethodHead {
 		return nil
 	}
+	if 0 <= resp.ContentLength && resp.ContentLength <= unwatched {
+		n, err := resp.WriteTo(c.w)
+		c.sent += n
+		return err
+	}
 	return c.pour(func(out io.Writer) error {
 		_, err := resp.WriteTo(out)
 		return err
 	})
 }
+
+// unwatched is the size of answers that the kernel takes at once, however slow the client.
+const unwatched = 64 << 10
 
 func (c *call) copyHeader(resp *s3.Response) {
 	h := c.w.Header()

@@ -13,6 +13,9 @@ func (k *Key) Refusal(p *project.Project, now time.Time) string {
 	if p == nil {
 		return "key " + k.PublicID + " belongs to no project any more; make one for another project"
 	}
+	if k.Usable(now) && p.InForce(now) && k.Secret != "" {
+		return ""
+	}
 	what := "key " + k.PublicID + " of project " + p.Name
 	const operator = "; ask the people who run this installation"
 	switch k.Status {
@@ -31,10 +34,8 @@ func (k *Key) Refusal(p *project.Project, now time.Time) string {
 		return what + " was stopped by the operator" + operator
 	case !p.InForce(now):
 		return what + " is refused, because the project has ended" + operator
-	case k.Secret == "":
-		return what + " cannot be read by this gateway" + operator
 	}
-	return ""
+	return what + " cannot be read by this gateway" + operator
 }
 
 func another(p *project.Project) string {
