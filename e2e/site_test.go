@@ -67,7 +67,6 @@ type settings struct {
 	extra    string // more YAML at the top level
 	quota    string
 	maxLife  string
-	hashes   bool // argon2id for real; else one hash is shared
 }
 
 const projectA, projectB = "462000008", "465000123"

@@ -90,7 +90,7 @@ func (s *server) front(ctx, behind context.Context, ready func()) error {
 	}
 	defer func() {
 		for _, l := range listeners {
-			l.Listener.Close()
+			l.Close()
 		}
 	}()
 	if s.engine != nil {
@@ -138,7 +138,7 @@ func (s *server) listen(ctx context.Context) (all []listener, err error) {
 	defer func() {
 		if err != nil {
 			for _, l := range all {
-				l.Listener.Close()
+				l.Close()
 			}
 		}
 	}()

@@ -217,7 +217,7 @@ func (a *app) logout() *cobra.Command {
 func (a *app) endShortKeys(ctx context.Context, server string) error {
 	owner, err := a.Who()
 	if err != nil {
-		return nil // there is no sign-in, so there are none
+		return nil //nolint:nilerr // there is no sign-in, so there are none
 	}
 	keys := (&shortkey.Pocket{Dir: a.RuntimeDir(), Owner: owner, Now: a.Now}).Drop(server)
 	if len(keys) == 0 {

@@ -3,6 +3,7 @@ package console
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -28,7 +29,7 @@ func (c *Console) ReadLine(ctx context.Context) (string, error) {
 	}()
 	select {
 	case a := <-got:
-		if a.err == io.EOF {
+		if errors.Is(a.err, io.EOF) {
 			return "", Usage("the input ended before there was an answer")
 		}
 		return a.text, a.err

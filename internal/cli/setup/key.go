@@ -106,7 +106,7 @@ func (s *Setup) find(t deliver.Target, a deliver.Access, m memory) (material.Sec
 			return "", err
 		}
 		words := bytes.FieldsFunc(content, func(r rune) bool {
-			return !('0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z')
+			return (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z')
 		})
 		for _, w := range words {
 			if fingerprint(material.Secret(w)) == m.Fingerprint {
