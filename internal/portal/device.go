@@ -17,7 +17,8 @@ type devicePage struct {
 	Everything bool
 	Until      time.Time
 	Fault      *fault.Fault
-	Decision   string // approve or refuse, once decided
+	// Approved or Refused is set once that was decided.
+	Approved, Refused bool
 }
 
 const deviceTitle = "Connect a computer"
@@ -43,11 +44,11 @@ func (p *Portal) deviceForm(v *view) error {
 }
 
 func (p *Portal) decideDevice(v *view) error {
-	page := devicePage{Code: v.PostFormValue("user_code"), Decision: v.PostFormValue("decision")}
-	if err := p.Login.DecideDevice(v.Context(), v.by, page.Code, page.Decision == "approve"); err != nil {
-		return p.deviceFault(v, devicePage{Code: page.Code}, err)
+	code, approve := v.PostFormValue("user_code"), v.PostFormValue("decision") == "approve"
+	if err := p.Login.DecideDevice(v.Context(), v.by, code, approve); err != nil {
+		return p.deviceFault(v, devicePage{Code: code}, err)
 	}
-	return show(v, "device", deviceTitle, page)
+	return show(v, "device", deviceTitle, devicePage{Approved: approve, Refused: !approve})
 }
 
 // deviceFault asks for the code again and says what is wrong with the last one.

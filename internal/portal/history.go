@@ -24,12 +24,13 @@ func history(records []audit.Record) []event {
 	for _, r := range records {
 		e := event{At: r.At, Who: r.ActorName, Where: r.Address}
 		_, verb, _ := strings.Cut(r.Action, ".")
+		until, _ := time.Parse(time.RFC3339, r.Detail["expires_at"]) // zero if it is not there
 		reason := credential.Reason(r.Detail["reason"])
 		switch verb {
 		case "create":
-			e.What, e.Until = "created", ends(r)
+			e.What, e.Until = "created", until
 		case "extend":
-			e.What, e.Until = "extended", ends(r)
+			e.What, e.Until = "extended", until
 		case "freeze":
 			e.What = freeze(reason)
 		case "thaw":
@@ -43,20 +44,13 @@ func history(records []audit.Record) []event {
 		default:
 			e.What = strings.ReplaceAll(verb, "_", " ")
 		}
-		if r.Actor == "lanyard" {
+		switch r.Actor {
+		case "lanyard":
 			e.Who, e.Where = "", ""
-		} else if r.Actor == "operator" {
+		case "operator":
 			e.Who = "the operator"
 		}
 		out = append(out, e)
 	}
 	return out
-}
-
-func ends(r audit.Record) time.Time {
-	at, err := time.Parse(time.RFC3339, r.Detail["expires_at"])
-	if err != nil {
-		return time.Time{}
-	}
-	return at
 }

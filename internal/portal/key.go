@@ -62,25 +62,22 @@ type notice struct {
 // notice reads what the redirect after a change carries. A link that claims what is not so says
 // nothing.
 func (v *view) notice(c credential.Credential) notice {
-	done, ended := v.FormValue("done"), !c.EndedAt.IsZero()
-	n := notice{}
-	switch {
-	case done == "extended" && c.Usable(v.at):
-		n.Text = "The key has a new end."
-	case done == "thawed" && c.Usable(v.at):
-		n.Text = "The key works again."
-	case done == "stored" && v.p.Broker.Reveal:
-		n.Text = "You can see the secret again on this page while the key lives."
-	case done == "stored":
-		n.Text = "The secret will not be shown again."
-	case done == "frozen" && c.Status == credential.Frozen:
-		n.Text = "The key is frozen: refused until you thaw it."
-	case done == "deleted" && ended:
-		n.Text = "The key is deleted: refused for good."
-	case done == "unsure" && (ended || c.Status == credential.Frozen):
-		n.Text = "This is written down for good. Not every gateway has confirmed it yet; those that do not answer refuse all keys within a minute."
+	said, ok := map[string]struct {
+		works bool // of a key that does
+		text  string
+	}{
+		"extended": {true, "The key has a new end."},
+		"thawed":   {true, "The key works again."},
+		"stored":   {true, "The secret will not be shown again."},
+		"frozen":   {false, "The key is frozen: refused until you thaw it."},
+		"deleted":  {false, "The key is deleted: refused for good."},
+		"unsure":   {false, "This is written down for good. Not every gateway has confirmed it yet; those that do not answer refuse all keys within a minute."},
+	}[v.FormValue("done")]
+	if !ok || said.works != c.Usable(v.at) {
+		return notice{}
 	}
-	if at, err := strconv.ParseInt(v.FormValue("since"), 10, 64); err == nil && n.Text != "" {
+	n := notice{Text: said.text}
+	if at, err := strconv.ParseInt(v.FormValue("since"), 10, 64); err == nil && !said.works {
 		if t := time.Unix(at, 0); !t.After(v.at) && t.After(v.at.Add(-time.Hour)) {
 			n.Since = t
 		}
@@ -127,9 +124,6 @@ type deletePage struct {
 	Fault  *fault.Fault
 }
 
-// Asks reports whether the key's name must be typed: where somebody would notice.
-func (d deletePage) Asks() bool { return d.Busy || d.Theirs }
-
 func (p *Portal) deleting(v *view) (deletePage, error) {
 	c, err := p.Broker.Show(v.Context(), v.by, v.PathValue("key"))
 	busy := !c.LastUsedAt.IsZero() && v.at.Sub(c.LastUsedAt) < 24*time.Hour
@@ -149,7 +143,7 @@ func (p *Portal) delete(v *view) error {
 	if err != nil {
 		return err
 	}
-	if typed := strings.TrimSpace(v.PostFormValue("name")); page.Asks() && typed != page.Name {
+	if typed := strings.TrimSpace(v.PostFormValue("name")); (page.Busy || page.Theirs) && typed != page.Name {
 		page.Fault = v.refused(fault.New(fault.Invalid, "that is not the key's name").WithHint("nothing was deleted; type %s", page.Name))
 		return show(v, "delete", "Delete "+page.Name, page)
 	}

@@ -64,37 +64,21 @@ type keyRow struct {
 	Rights s3key.Rights
 }
 
-// keyList says which of a project's keys are shown.
-type keyList struct {
-	Project     string
-	Search      string
-	Ended, Mine bool   // also those that ended; only one's own
-	After       string // the id to continue after
-}
+// keyList says which of a project's keys are shown: those that match, also those that ended, only
+// one's own, those after an id. Empty fields leave it open.
+type keyList struct{ Project, Search, Ended, Mine, After string }
 
-// With is the address of the list with one setting changed: q, ended, mine or after.
+// With is the address of the list from its beginning, with one setting changed.
 func (l keyList) With(name, value string) string {
+	settings := map[string]string{"q": l.Search, "ended": l.Ended, "mine": l.Mine}
+	settings[name] = value
 	q := url.Values{}
-	set := func(name, value string) {
-		if q.Del(name); value != "" {
-			q.Set(name, value)
+	for k, v := range settings {
+		if v != "" {
+			q.Set(k, v)
 		}
 	}
-	set("q", l.Search)
-	set("ended", flag(l.Ended))
-	set("mine", flag(l.Mine))
-	set(name, value)
-	if len(q) == 0 {
-		return "/projects/" + l.Project
-	}
-	return "/projects/" + l.Project + "?" + q.Encode()
-}
-
-func flag(on bool) string {
-	if on {
-		return "1"
-	}
-	return ""
+	return (&url.URL{Path: "/projects/" + l.Project, RawQuery: q.Encode()}).String()
 }
 
 func (p *Portal) project(v *view) error {
@@ -103,7 +87,7 @@ func (p *Portal) project(v *view) error {
 		return err
 	}
 	page := projectPage{ProjectView: view, Steward: v.by.In(view.ID, identity.Deputy), InForce: view.InForce(v.at), Endpoint: p.Endpoint, Region: p.Region,
-		List: keyList{Project: view.Name, Search: v.FormValue("q"), Ended: v.FormValue("ended") != "", Mine: v.FormValue("mine") != "", After: v.FormValue("after")}}
+		List: keyList{Project: view.Name, Search: v.FormValue("q"), Ended: v.FormValue("ended"), Mine: v.FormValue("mine"), After: v.FormValue("after")}}
 	if err := p.listKeys(v, &page); err != nil {
 		return err
 	}
@@ -116,10 +100,10 @@ func (p *Portal) project(v *view) error {
 // listKeys fills in the keys: a page of them, or the first that a search finds among all.
 func (p *Portal) listKeys(v *view, page *projectPage) error {
 	f := credential.Filter{Kind: s3key.Name, ProjectID: page.ID, Before: page.List.After, Limit: perPage + 1}
-	if !page.List.Ended {
+	if page.List.Ended == "" {
 		f.Statuses = []credential.Status{credential.Intended, credential.Active, credential.Frozen}
 	}
-	if page.List.Mine {
+	if page.List.Mine != "" {
 		f.OwnerID = v.by.AccountID
 	}
 	if page.List.Search != "" {

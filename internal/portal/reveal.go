@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"path"
 	"strings"
-	"time"
 
 	"github.com/lanyardhq/lanyard/internal/broker"
 	"github.com/lanyardhq/lanyard/internal/credential"
@@ -24,8 +23,6 @@ type revealPage struct {
 	Clients []clientText
 	// Again says that the secret can be seen later too.
 	Again bool
-	// Fresh says that the key has just been made.
-	Fresh bool
 }
 
 // clientText is the configuration of one client: a file to put at Path, and a command to try.
@@ -63,8 +60,7 @@ func (p *Portal) reveal(v *view) error {
 	if err != nil {
 		return err
 	}
-	page := revealPage{Credential: c, Once: v.FormValue("once"), Endpoint: p.Endpoint, Region: p.Region, Secret: a.Keys.SecretAccessKey.Reveal(),
-		Again: p.Broker.Reveal, Fresh: v.at.Sub(c.CreatedAt) < time.Hour}
+	page := revealPage{Credential: c, Once: v.FormValue("once"), Endpoint: p.Endpoint, Region: p.Region, Secret: a.Keys.SecretAccessKey.Reveal(), Again: p.Broker.Reveal}
 	for _, t := range p.Targets {
 		path, text := t.Snippet(a)
 		page.Clients = append(page.Clients, clientText{t.Name(), t.Title(), path, text, t.Try(a)})
@@ -94,7 +90,11 @@ func (p *Portal) stored(v *view) error {
 	if err := p.Login.EndReveal(v.Context(), v.by, v.PostFormValue("once")); err != nil && fault.CodeOf(err) != fault.NotFound {
 		return err
 	}
-	return v.redirect("/keys/" + v.PathValue("key") + "?done=stored")
+	to := "/keys/" + v.PathValue("key")
+	if !p.Broker.Reveal {
+		to += "?done=stored"
+	}
+	return v.redirect(to)
 }
 
 func (p *Portal) download(v *view) error {

@@ -150,7 +150,7 @@ func (p *Portal) signOut(v *view) error {
 // cookie makes a cookie that scripts cannot read. Seconds 0 means until the browser closes, less
 // than 0 removes it.
 func (p *Portal) cookie(name string, value material.Secret, seconds int) *http.Cookie {
-	return &http.Cookie{Name: name, Value: value.Reveal(), Path: "/", MaxAge: seconds, Secure: p.secure(), HttpOnly: true, SameSite: http.SameSiteLaxMode}
+	return &http.Cookie{Name: name, Value: value.Reveal(), Path: "/", MaxAge: seconds, Secure: p.secure(), HttpOnly: true, SameSite: http.SameSiteLaxMode} //nolint:gosec // Secure follows the portal's address: http is for loopback and internal networks
 }
 
 // cookieName names a cookie beside the session's, as strictly.

@@ -221,28 +221,16 @@ func short(id string) string {
 }
 
 func scope(s identity.Scope) string {
-	switch s {
-	case identity.ReadKeys:
-		return "see your S3 keys (not their secrets)"
-	case identity.WriteKeys:
-		return "make, extend and end S3 keys"
-	case identity.ReadProjects:
-		return "see your projects and their members"
-	case identity.WriteProjects:
-		return "change the members and robots of projects that you manage"
-	}
-	return string(s)
+	return map[identity.Scope]string{
+		identity.ReadKeys:      "see your S3 keys (not their secrets)",
+		identity.WriteKeys:     "make, extend and end S3 keys",
+		identity.ReadProjects:  "see your projects and their members",
+		identity.WriteProjects: "change the members and robots of projects that you manage",
+	}[s]
 }
 
 // sentence writes a message of a fault as a sentence of its own.
 func sentence(s string) string {
 	first, n := utf8.DecodeRuneInString(s)
-	if n == 0 {
-		return ""
-	}
-	s = string(unicode.ToUpper(first)) + s[n:]
-	if strings.HasSuffix(s, ".") || strings.HasSuffix(s, "?") {
-		return s
-	}
-	return s + "."
+	return string(unicode.ToUpper(first)) + strings.TrimSuffix(s[n:], ".") + "."
 }
