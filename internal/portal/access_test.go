@@ -181,7 +181,7 @@ func TestCookies(t *testing.T) {
 // A session that has ended, or whose person was stopped, shows nothing more.
 func TestSessionsEnd(t *testing.T) {
 	w := newWorld(t)
-	anna, ben := w.signIn("anna"), w.signIn("ben")
+	anna := w.signIn("anna")
 	anna.get("/projects").is(200)
 	w.move(login.BrowserIdle)
 	anna.get("/projects").redirects("/login?next=%2Fprojects")
@@ -193,7 +193,7 @@ func TestSessionsEnd(t *testing.T) {
 	}
 	anna.cookies["lanyard"] = old
 	anna.get("/projects").redirects("/login*")
-	ben = w.signIn("ben")
+	ben := w.signIn("ben")
 	_, err := w.Broker.FreezeAccount(t.Context(), identity.System(), ben.actor().AccountID, "lost laptop")
 	w.check(err)
 	ben.get("/projects").redirects("/login*")
