@@ -2,8 +2,10 @@ package gateway_test
 
 import (
 	"fmt"
+	"net/url"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestRightsReachNoFurther(t *testing.T) {
@@ -236,6 +238,12 @@ func TestCORS(t *testing.T) {
 		t.Errorf("GET: %v", a.header)
 	}
 	w.want(request{method: "OPTIONS", path: "/data/k", header: ask}, 403, "AccessDenied")
+	presigned, err := url.Parse(w.presign(request{method: "GET", path: "/data/k", key: k}, time.Minute))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.want(request{method: "OPTIONS", path: "/data/k", query: presigned.RawQuery, header: ask}, 200, "")
+	w.want(request{method: "OPTIONS", path: "/", header: ask}, 405, "MethodNotAllowed")
 	w.want(request{method: "OPTIONS", path: "/climate:none/k", header: ask}, 403, "AccessDenied")
 	ask["Origin"] = "https://evil.example"
 	if a := w.do(request{method: "OPTIONS", path: "/climate:data/k", header: ask}); a.status != 403 {

@@ -23,7 +23,7 @@ func (c *call) authenticate() error {
 			return err
 		}
 		if sig.Form == sigv4.Query {
-			return c.hoist()
+			return c.hoist(inQueryV4)
 		}
 		return nil
 	case errors.Is(err, sigv4.ErrUnsigned):
@@ -42,9 +42,13 @@ func (c *call) authenticateV2() error {
 	if err != nil {
 		return err
 	}
-	return c.admit(sig.AccessKeyID, sig.SecurityToken, func(secret string) error {
+	err = c.admit(sig.AccessKeyID, sig.SecurityToken, func(secret string) error {
 		return sig.Verify(secret, c.at.HostBucket, c.now)
 	})
+	if err == nil && !sig.ExpiresAt.IsZero() {
+		err = c.hoist(inQueryV2)
+	}
+	return err
 }
 
 // admit looks up who signed and judges signature and key. An unknown key goes the same way as a
@@ -73,20 +77,35 @@ func (c *call) admit(accessKeyID, token string, verify func(secret string) error
 }
 
 // signatureParams are the query parameters of a presigned request that are its signature.
-const signatureParams = " X-Amz-Algorithm X-Amz-Credential X-Amz-Date X-Amz-Expires X-Amz-Signedheaders X-Amz-Signature X-Amz-Security-Token X-Amz-Content-Sha256 "
+const signatureParams = " x-amz-algorithm x-amz-credential x-amz-date x-amz-expires x-amz-signedheaders x-amz-signature x-amz-security-token x-amz-content-sha256 "
 
-// hoist takes the headers that SDKs put into the query of presigned requests, such as x-amz-acl:
-// to overlook one would be to do something else than what was signed.
-func (c *call) hoist() error {
+// inQueryV4 tells the headers that SDKs put into the query of a presigned request, all of which is
+// signed by version 4.
+func inQueryV4(name string) bool {
+	name = strings.ToLower(name)
+	return strings.HasPrefix(name, "x-amz-") && !strings.Contains(signatureParams, " "+name+" ")
+}
+
+// inQueryV2 tells the same for version 2, which signs just these, and in lower case only.
+func inQueryV2(name string) bool {
+	return name == strings.ToLower(name) && (strings.HasPrefix(name, "x-amz-") || name == "content-type" || name == "content-md5")
+}
+
+// hoist makes headers of signed parameters that are some, such as x-amz-acl: to overlook one would
+// be to do something else than what was signed.
+func (c *call) hoist(isHeader func(name string) bool) error {
+	var rest s3api.Query
 	for _, p := range c.query {
-		name := http.CanonicalHeaderKey(p.Name)
-		if !strings.HasPrefix(name, "X-Amz-") || strings.Contains(signatureParams, " "+name+" ") {
+		if !isHeader(p.Name) {
+			rest = append(rest, p)
 			continue
 		}
-		if have := c.r.Header.Get(name); have != "" && have != p.Value {
-			return s3api.Errorf(s3api.InvalidRequest, "%s stands in the query and, with another value, in the header", name)
+		name := http.CanonicalHeaderKey(p.Name)
+		if have := c.r.Header[name]; have != nil && have[0] != p.Value {
+			return s3api.Errorf(s3api.InvalidRequest, "%s stands in the request twice, with different values", name)
 		}
 		c.r.Header.Set(name, p.Value)
 	}
+	c.query = rest
 	return nil
 }

@@ -113,13 +113,16 @@ func (c *call) document() ([]byte, error) {
 	return text, err
 }
 
-// preflight asks the store for a bucket's CORS rules. Browsers send it without a signature, but
-// with the URL of a presigned request, whose key tells the project.
+// preflight asks the store for a bucket's CORS rules. Browsers send it without a signature of its
+// own, but with the URL of the presigned request that they are about to send, whose key tells the
+// project.
 func (c *call) preflight() error {
-	if c.at.Project != "" {
+	id, _, _ := strings.Cut(c.query.Get("X-Amz-Credential"), "/")
+	if id == "" {
+		id = c.query.Get("AWSAccessKeyId")
+	}
+	if _, c.owner = c.Table.Key(id); c.at.Project != "" {
 		c.owner = c.Table.ProjectNamed(c.at.Project)
-	} else if sig, err := sigv4.Parse(c.r); err == nil {
-		_, c.owner = c.Table.Key(sig.AccessKeyID)
 	}
 	if c.owner == nil || !c.owner.InForce(c.now) {
 		return denied()

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -318,6 +319,36 @@ func TestVersion2IsASwitch(t *testing.T) {
 				t.Errorf("switch %v, %s%s: %d %s", on, c.host, c.path, a.status, a.body)
 			}
 		}
+	}
+}
+
+// TestVersion2Presigned sends headers in the query, as botocore does, and adds unsigned ones.
+func TestVersion2Presigned(t *testing.T) {
+	w := newWorld(t)
+	k := w.newKey("prj_c", "")
+	w.bucket(k, "data")
+	expires := fmt.Sprint(w.now().Add(time.Minute).Unix())
+	put := func(path, text, query string) answer {
+		t.Helper()
+		q := url.Values{"AWSAccessKeyId": {k.id}, "Expires": {expires}, "Signature": {v2(k, "PUT\n\n"+text+path)}}
+		return w.do(request{method: "PUT", path: path, query: q.Encode() + query, body: "v2"})
+	}
+	if a := put("/data/shown", "text/plain\n"+expires+"\nx-amz-acl:public-read\nx-amz-meta-colour:blue\n", "&x-amz-acl=public-read&x-amz-meta-colour=blue&content-type=text/plain"); a.status != 200 {
+		t.Errorf("headers in the query: %d %s", a.status, a.body)
+	}
+	if a := w.want(request{method: "GET", path: "/climate:data/shown"}, 200, ""); a.header.Get("Content-Type") != "text/plain" || a.header.Get("X-Amz-Meta-Colour") != "blue" {
+		t.Errorf("read back %v", a.header)
+	}
+	if a := put("/data/added", "\n"+expires+"\n", "&x-amz-acl=public-read"); a.code != "SignatureDoesNotMatch" {
+		t.Errorf("an added header: %d %s", a.status, a.code)
+	}
+	// Version 2 does not sign this one, so it must mean nothing.
+	if a := put("/data/added", "\n"+expires+"\n", "&X-Amz-Acl=public-read"); a.status != 200 {
+		t.Errorf("an added parameter: %d %s", a.status, a.body)
+	}
+	w.want(request{method: "GET", path: "/climate:data/added"}, 403, "AccessDenied")
+	if a := put("/data/twice", "\n"+expires+"\nx-amz-acl:private\n", "&x-amz-acl=private&x-amz-acl=public-read"); a.status < 400 {
+		t.Errorf("a header twice: %d %s", a.status, a.code)
 	}
 }
 

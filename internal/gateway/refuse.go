@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"syscall"
 	"time"
 
 	"github.com/lanyardhq/lanyard/internal/broker"
@@ -36,6 +37,8 @@ func explain(err error) *s3api.Error {
 		return &s3api.Error{Code: s3api.RequestTimeout, Message: "the body stood still for too long; nothing was stored", Cause: err}
 	case errors.Is(err, progress.ErrCut):
 		return &s3api.Error{Code: s3api.IncompleteBody, Message: "the request ended before its body was complete; nothing was stored", Cause: err}
+	case errors.Is(err, syscall.ENOSPC):
+		return &s3api.Error{Code: s3api.ServiceUnavailable, Message: "this gateway has no room left; tell the people who run this installation", RetryAfter: time.Minute, Cause: err}
 	case errors.Is(err, context.Canceled):
 		return &s3api.Error{Code: s3api.IncompleteBody, Message: "the client went away", Cause: err}
 	}
