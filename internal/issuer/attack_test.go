@@ -117,7 +117,7 @@ func TestWhoIsSignedIn(t *testing.T) {
 	for _, pairs := range [][]string{{"max_age", "599"}, {"prompt", "login"}, {"prompt", "select_account"}} {
 		to := location(pairs...)
 		next, err := url.Parse(to.Query().Get("next"))
-		if err != nil || to.Path != "/login" || next.Path != "/authorize" || next.Query().Has(pairs[0]) || next.Query().Get("state") != "the-state" {
+		if err != nil || to.Path != "/login" || to.Query().Get("again") == "" || next.Path != "/authorize" || next.Query().Has(pairs[0]) || next.Query().Get("state") != "the-state" {
 			t.Errorf("%v: sent to %s", pairs, to)
 		}
 	}

@@ -61,7 +61,7 @@ func (s *server) Authorize(ctx context.Context, r *op.ClientRequest[oidc.AuthReq
 		if slices.Contains(strings.Fields(form.Get("prompt")), "none") {
 			return refuse("login_required", "nobody is signed in in this browser, or not lately")
 		}
-		return op.NewRedirect("/login?next=" + url.QueryEscape(authorizePath+"?"+afterLogin(form).Encode())), nil
+		return op.NewRedirect("/login?again=1&next=" + url.QueryEscape(authorizePath+"?"+afterLogin(form).Encode())), nil
 	}
 	code, err := s.c.Login.GrantCode(ctx, by, login.CodeRequest{ClientID: c.ID, RedirectURI: r.Data.RedirectURI,
 		Challenge: form.Get("code_challenge"), Nonce: form.Get("nonce"), Host: form.Get("host"), Scopes: scopes})
