@@ -298,7 +298,7 @@ func (p page) follow() page {
 var (
 	blocks = regexp.MustCompile(`</(dt|dd|td|th|li|p|h1|h2|button|label|legend|summary)>`)
 	tags   = regexp.MustCompile(`<[^>]*>`)
-	blanks = regexp.MustCompile(`\s+`)
+	blanks = regexp.MustCompile(`[\s\x{a0}]+`)
 )
 
 // words are the text of the page.

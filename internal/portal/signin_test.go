@@ -72,7 +72,7 @@ func TestWrongPassword(t *testing.T) {
 	form := url.Values{"user": {"anna"}, "password": {"wrong horse"}, "next": {"/device?user_code=A"}}
 	p := b.post("/login/local", form).is(http.StatusForbidden).filled("user", "anna").filled("next", "/device?user_code=A").filled("password", "").hides("wrong horse")
 	stranger := w.browser().post("/login/local", url.Values{"user": {"nobody"}, "password": {"wrong horse"}}).is(http.StatusForbidden)
-	if p.words() != strings.Replace(stranger.words(), "Sign in ", "Sign in Sign in to approve the request of a computer. ", 1) {
+	if p.words() != strings.Replace(stranger.words(), "Sign in to Test site ", "Sign in to Test site Sign in to approve the request of a computer. ", 1) {
 		t.Errorf("a wrong name reads otherwise:\n%s\n%s", p.words(), stranger.words())
 	}
 	for range 10 {
