@@ -75,6 +75,7 @@ func program(agent string) string {
 		}
 		return r
 	}, name[:min(len(name), 40)])
+	name = strings.TrimRight(name, "/") // Debian's rclone does not tell its version
 	if name == "" {
 		return "an unnamed program"
 	}
