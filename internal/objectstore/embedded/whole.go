@@ -1,11 +1,13 @@
 package embedded
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/versity/versitygw/backend/posix"
 	"github.com/versity/versitygw/s3response"
 )
@@ -15,9 +17,12 @@ import (
 // what a client was sending when it died, or what the gateway cut off because its hash was wrong.
 type wholeStore struct{ *posix.Posix }
 
-// PutObject implements backend.Backend.
+// PutObject implements backend.Backend. An object whose uploader asked for no checksum gets a CRC-32C,
+// for which processors have an instruction; the engine's own choice, CRC-64/NVME, takes a sixth of
+// the CPU of a large upload.
 func (s wholeStore) PutObject(ctx context.Context, in s3response.PutObjectInput) (s3response.PutObjectOutput, error) {
 	in.Body = whole(in.Body, in.ContentLength)
+	in.ChecksumAlgorithm = cmp.Or(in.ChecksumAlgorithm, types.ChecksumAlgorithmCrc32c)
 	return s.Posix.PutObject(ctx, in)
 }
 
