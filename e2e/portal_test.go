@@ -92,7 +92,7 @@ func keyJourney(t *testing.T, s *site, chromium context.Context) {
 	p.says("It would then end in 7 days")
 	wait(t, 30*time.Second, "the gateway to report the use", func() bool {
 		p.do(chromedp.Reload())
-		return strings.Contains(p.text(), "by rclone/")
+		return strings.Contains(p.text(), "by rclone")
 	})
 	p.shot("key")
 	p.goes(p.click("Extend"))
@@ -107,7 +107,7 @@ func keyJourney(t *testing.T, s *site, chromium context.Context) {
 	p.shot("project")
 	p.goes(p.click("rclone on lumi-login2"))
 	p.goes(p.click("Delete"))
-	p.says("It was used", "by rclone/", "Type its name")
+	p.says("It was used", "by rclone", "Type its name")
 	if status := p.goes(fill("name", "another"), p.click("Delete key")); status != 400 {
 		t.Errorf("another name: %d", status)
 	}
