@@ -145,11 +145,13 @@ func withoutScripts(t *testing.T, s *site, chromium context.Context) {
 	s3cmd("ls").fails(t, "403")
 	p.goes(p.click("Thaw"))
 	s3cmd("ls").ok(t)
+	wait(t, 30*time.Second, "the gateway to report the use", func() bool {
+		p.open(p.path())
+		return strings.Contains(p.text(), "by an unnamed program")
+	})
 	p.goes(p.click("Delete"))
-	if strings.Contains(p.text(), "Type its name") { // the use was reported already
-		p.do(fill("name", "stage-out"))
-	}
-	p.goes(p.click("Delete key"))
+	p.says("Type its name")
+	p.goes(fill("name", "stage-out"), p.click("Delete key"))
 	p.says("refused for good", "Every gateway has refused it since")
 	s3cmd("ls").fails(t, "403")
 	p.goes(chromedp.Click(chromedp.CSS(".account button")))
@@ -161,7 +163,13 @@ func withoutScripts(t *testing.T, s *site, chromium context.Context) {
 func byKeyboard(t *testing.T, s *site, chromium context.Context) {
 	p := s.newTab(t, chromium, true)
 	keys := func(text string) { t.Helper(); p.do(chromedp.KeyEvent(text)) }
+	focused := func(id string) { // browsers move the focus a moment after the page is there
+		t.Helper()
+		_, err := chromedp.Run(p.ctx, chromedp.Poll[bool](`document.hasFocus() && document.activeElement.id == "`+id+`"`))
+		p.check(err)
+	}
 	p.open("/projects")
+	focused("user")
 	keys("chiara" + kb.Tab + s.password["chiara"]) // the field has the focus already
 	p.enter()
 	p.says("Sea ice")
@@ -172,6 +180,7 @@ func byKeyboard(t *testing.T, s *site, chromium context.Context) {
 	}
 	p.tabTo(`main a.button`)
 	p.enter()
+	focused("name")
 	keys("by keyboard") // the name is enough
 	p.enter()
 	p.says("The secret is shown only now")
