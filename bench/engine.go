@@ -20,8 +20,8 @@ type engineSetup struct {
 	Target target
 }
 
-// runEngine is versitygw as internal/objectstore/embedded runs it, on a port in place of the
-// socket, until its input ends.
+// runEngine is versitygw with connections that are kept, and otherwise as it comes: what somebody
+// would run who has no Lanyard. It runs until its input ends.
 func runEngine(stdin io.Reader, stdout *os.File) error {
 	os.Stdout = os.Stderr // versitygw prints to it
 	in := json.NewDecoder(stdin)
@@ -29,7 +29,7 @@ func runEngine(stdin io.Reader, stdout *os.File) error {
 	if err := in.Decode(&s); err != nil {
 		return err
 	}
-	store, err := posix.New(s.Dir, meta.XattrMeta{}, posix.PosixOpts{IOBufferSize: 128 << 10, ForceNoObjLockFile: true})
+	store, err := posix.New(s.Dir, meta.XattrMeta{}, posix.PosixOpts{})
 	if err != nil {
 		return err
 	}
@@ -37,7 +37,7 @@ func runEngine(stdin io.Reader, stdout *os.File) error {
 	t := s.Target
 	root := auth.Account{Access: t.AccessKey, Secret: t.SecretKey, Role: auth.RoleAdmin}
 	srv, err := s3api.New(store, middlewares.RootUserConfig{Access: t.AccessKey, Secret: t.SecretKey}, t.Region, auth.NewIAMServiceSingle(root),
-		nil, nil, nil, nil, s3api.WithQuiet(), s3api.WithKeepAlive(), s3api.WithConcurrencyLimiter(4096, 4096), s3api.WithMpMaxParts(10000))
+		nil, nil, nil, nil, s3api.WithQuiet(), s3api.WithKeepAlive(), s3api.WithConcurrencyLimiter(4096, 4096))
 	if err != nil {
 		return err
 	}

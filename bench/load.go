@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	crand "crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -51,9 +52,9 @@ func runLoad(stdin io.Reader, stdout io.Writer) error {
 			return err
 		}
 		var o outcome
-		requests, err := j.requests(big, bigHash)
+		next, err := j.requests(big, bigHash)
 		if err == nil {
-			o, err = j.run(requests)
+			o, err = j.run(next)
 		}
 		if err != nil {
 			o.Err = err.Error()
@@ -73,43 +74,53 @@ func bigObject() []byte {
 
 type request struct{ head, body []byte }
 
-// requests are signed before the clock runs; the clients send them in turns.
-func (j job) requests(big []byte, bigHash string) (all []request, err error) {
+// requests returns what a client sends as its nth request. What can be signed before the clock runs
+// is; small objects each get a new name, so that no server is measured at deleting old ones.
+func (j job) requests(big []byte, bigHash string) (func(client, n int) (request, error), error) {
 	signer := j.Target.signer()
-	add := func(method, path, query, hash string, body []byte) {
-		head, signErr := j.Target.request(signer, method, path, query, hash, len(body))
-		err = errors.Join(err, signErr)
+	sign := func(method, path, query, hash string, body []byte) (request, error) {
+		head, err := j.Target.request(signer, method, path, query, hash, len(body))
 		if len(body) == smallSize { // one piece is one system call
 			head, body = append(head, body...), nil
 		}
-		all = append(all, request{head, body})
+		return request{head, body}, err
 	}
-	smallHash := hexSHA256(big[:smallSize])
-	for n := range putKeys {
+	small, smallHash, dir := big[:smallSize], hexSHA256(big[:smallSize]), crand.Text()
+	if j.Op == opPut {
+		return func(client, n int) (request, error) {
+			return sign("PUT", fmt.Sprintf("%s/%s/%d-%d.nc", putBucket, dir, client, n), "", smallHash, small)
+		}, nil
+	}
+	var all []request
+	for n := range listedKeys {
+		var r request
+		var err error
 		switch j.Op {
 		case opGet:
-			add("GET", listBucket+"/"+listedKey(n), "", sigv4.EmptyPayload, nil)
+			r, err = sign("GET", listBucket+"/"+listedKey(n), "", sigv4.EmptyPayload, nil)
 		case opHead:
-			add("HEAD", listBucket+"/"+listedKey(n), "", sigv4.EmptyPayload, nil)
-		case opPut:
-			add("PUT", putBucket+"/"+putKey(n), "", smallHash, big[:smallSize])
+			r, err = sign("HEAD", listBucket+"/"+listedKey(n), "", sigv4.EmptyPayload, nil)
 		case opList:
-			add("GET", listBucket, "list-type=2&max-keys=1000&prefix=run-2026%2F", sigv4.EmptyPayload, nil)
+			r, err = sign("GET", listBucket, "list-type=2&max-keys=1000&prefix=run-2026%2F", sigv4.EmptyPayload, nil)
 		case opGetBig:
-			add("GET", bigBucket+"/"+bigKey(n), "", sigv4.EmptyPayload, nil)
+			r, err = sign("GET", bigBucket+"/"+bigKey(n), "", sigv4.EmptyPayload, nil)
 		case opPutBig:
-			add("PUT", bigBucket+"/"+bigKey(n), "", bigHash, big)
+			r, err = sign("PUT", bigBucket+"/"+bigKey(n), "", bigHash, big)
 		case opPutBigUnsigned:
-			add("PUT", bigBucket+"/"+bigKey(n), "", sigv4.UnsignedPayload, big)
+			r, err = sign("PUT", bigBucket+"/"+bigKey(n), "", sigv4.UnsignedPayload, big)
 		default:
-			return nil, fmt.Errorf("there is no operation %q", j.Op)
+			err = fmt.Errorf("there is no operation %q", j.Op)
 		}
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, r)
 	}
-	return all, err
+	return func(client, n int) (request, error) { return all[(client*len(all)/j.Clients+n)%len(all)], nil }, nil
 }
 
 // run has each client send requests until the time is over, and finish the one it is at.
-func (j job) run(requests []request) (outcome, error) {
+func (j job) run(next func(client, n int) (request, error)) (outcome, error) {
 	var done atomic.Int64
 	var wg sync.WaitGroup
 	errs := make([]error, j.Clients)
@@ -117,7 +128,7 @@ func (j job) run(requests []request) (outcome, error) {
 	end := began.Add(j.For)
 	for n := range j.Clients {
 		wg.Go(func() {
-			count, err := j.client(requests, n*len(requests)/j.Clients, end)
+			count, err := j.client(func(i int) (request, error) { return next(n, i) }, end)
 			done.Add(count)
 			errs[n] = err
 		})
@@ -126,14 +137,17 @@ func (j job) run(requests []request) (outcome, error) {
 	return outcome{Requests: done.Load(), Took: time.Since(began)}, errors.Join(errs...)
 }
 
-func (j job) client(requests []request, first int, end time.Time) (count int64, err error) {
+func (j job) client(next func(n int) (request, error), end time.Time) (count int64, err error) {
 	c, err := dial(j.Target.Address)
 	if err != nil {
 		return 0, err
 	}
 	defer c.Close()
-	for n := first; time.Now().Before(end); n++ {
-		r := requests[n%len(requests)]
+	for n := 0; time.Now().Before(end); n++ {
+		r, err := next(n)
+		if err != nil {
+			return count, err
+		}
 		size, status, err := c.exchange(r.head, r.body, nil)
 		if err == nil && (status != http.StatusOK || size < smallest(j.Op)) {
 			err = fmt.Errorf("status %d, %d bytes", status, size)

@@ -83,14 +83,12 @@ const (
 	bigBucket  = "bench-big"
 
 	listedKeys = 100
-	putKeys    = 512
 	bigKeys    = 4
 	smallSize  = 4 << 10
 	bigSize    = 100_000_000
 )
 
 func listedKey(n int) string { return fmt.Sprintf("run-2026/sample-%04d.nc", n%listedKeys) }
-func putKey(n int) string    { return fmt.Sprintf("run-2026/result-%04d.nc", n%putKeys) }
 func bigKey(n int) string    { return fmt.Sprintf("field-%d.nc", n%bigKeys) }
 
 // fill makes buckets and objects, and reads one back.
