@@ -186,9 +186,9 @@ func minio(t *testing.T, keys material.S3Keys) string {
 	ready := time.NewTicker(100 * time.Millisecond)
 	defer ready.Stop()
 	for range 200 {
-		if resp, err := http.Get(url + "/minio/health/ready"); err == nil {
+		if resp, err := http.Get(url + "/"); err == nil {
 			resp.Body.Close()
-			if resp.StatusCode == http.StatusOK {
+			if resp.StatusCode == http.StatusForbidden { // 503 until it serves
 				return url
 			}
 		}
