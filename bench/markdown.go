@@ -15,12 +15,17 @@ Measured by ` + "`make bench`" + ` on %s, on %s, in %s. Repeat it with
     make bench                                          # prints tables
     go run ./bench -lanyard bin/lanyard -peers DIR -markdown docs/performance.md
 
-**Lanyard** is the server with its defaults: gateway and embedded engine, two processes whose CPU
-time counts together. **engine** is the same engine alone (versitygw, keep-alive), asked directly.
-**MinIO** runs on one drive. All three serve signed requests over plain HTTP on loopback, in turns,
-in one run; a process of its own asks them. Figures are medians of short rounds, ratios medians of
-each round's ratio. Rates depend on what else the machine does, and here clients share its
-processors; CPU per request, from /proc, is the figure to trust.
+**Lanyard** is the server with its defaults: gateway and engine, two processes whose CPU counts
+together. **engine** is the engine alone, asked directly: versitygw with kept connections and
+otherwise as it comes. **MinIO** runs on one drive. All three serve signed requests over plain HTTP on
+loopback, in turns, in one run; a process of its own asks them, on the same processors. Figures are
+medians of short rounds; ratios are medians of each round's ratio.
+
+Rates depend on what else the machine does; CPU per request, from /proc, is the figure to trust.
+With one client at a time most of it is the cost of falling asleep and waking up, twice as often
+with two processes. Lanyard runs its engine with settings that spare work (see
+internal/objectstore/embedded), so a ratio is not what the gateway costs: the column "of it gateway"
+is.
 `
 
 // markdown writes the report as a page.

@@ -75,7 +75,7 @@ func (m *matrix) run(ctx context.Context) ([]row, error) {
 		return nil, err
 	}
 	bigRows := []row{{Op: opGetBig, Clients: 4}, {Op: opPutBig, Clients: 4}, {Op: opPutBigUnsigned, Clients: 4}}
-	err := m.rounds(ctx, bigRows, min(rounds, 3), large)
+	err := m.rounds(ctx, bigRows, rounds, large)
 	return append(rows, bigRows...), err
 }
 
