@@ -87,7 +87,7 @@ type MemberOrder struct {
 
 // CredentialOrder asks for a credential.
 type CredentialOrder struct {
-	Kind    string `json:"kind"`    // s3key
+	Kind    string `json:"kind"`    // s3key, proxy
 	Project string `json:"project"` // id or name
 	Name    string `json:"name"`
 	// Life in seconds or ExpiresAt; neither means the default.
@@ -95,6 +95,8 @@ type CredentialOrder struct {
 	ExpiresAt time.Time `json:"expires_at,omitzero"`
 	// S3 holds the rights of an s3key; nil means read and write in the whole project.
 	S3 *S3Rights `json:"s3,omitempty"`
+	// Proxy is required for a proxy.
+	Proxy *ProxyOrder `json:"proxy,omitempty"`
 }
 
 // S3Rights say what a key may do.
@@ -140,6 +142,7 @@ type Credential struct {
 	Endpoint        string          `json:"endpoint,omitempty"`
 	Region          string          `json:"region,omitempty"`
 	Rights          *S3Rights       `json:"rights,omitempty"`
+	Proxy           *Proxy          `json:"proxy,omitempty"`
 	CreatedAt       time.Time       `json:"created_at"`
 	ExpiresAt       time.Time       `json:"expires_at"`
 	// EndsInSeconds stands beside ExpiresAt so that scripts need no clock; never negative.

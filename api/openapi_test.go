@@ -29,6 +29,9 @@ var wire = map[string]any{
 	"ProjectList":       api.List[api.Project]{}, "MemberList": api.List[api.Member]{}, "CredentialList": api.List[api.Credential]{},
 	"ConfigurationList": api.List[api.Configuration]{}, "RobotList": api.List[api.Robot]{}, "SessionList": api.List[api.Session]{},
 	"AccountList": api.List[api.Account]{}, "AuditRecordList": api.List[api.AuditRecord]{},
+	"VOMS": api.VOMS{}, "ProxyOrder": api.ProxyOrder{}, "Proxy": api.Proxy{}, "ProxyChain": api.ProxyChain{}, "ProxyRetrieval": api.ProxyRetrieval{},
+	"ProxyMaterial": api.ProxyMaterial{}, "VO": api.VO{}, "VOServer": api.VOServer{}, "VOGroup": api.VOGroup{}, "VOAttribute": api.VOAttribute{},
+	"VOMember": api.VOMember{}, "VOMemberOrder": api.VOMemberOrder{}, "VOList": api.List[api.VO]{}, "VOMemberList": api.List[api.VOMember]{},
 }
 
 type schema struct {
