@@ -37,8 +37,10 @@ func (Secret) LogValue() slog.Value { return slog.StringValue(Redacted) }
 type Material struct {
 	// ExpiresAt is the moment from which nobody honours it any more.
 	ExpiresAt time.Time `json:"expires_at"`
-	// S3 is set for key pairs; other forms stand beside it.
+	// S3 is set for key pairs.
 	S3 *S3Keys `json:"s3,omitempty"`
+	// X509 is set for proxies and certificates.
+	X509 *Proxy `json:"x509,omitempty"`
 }
 
 // S3Keys is the form that every S3 client understands, whichever kind made it.
@@ -49,4 +51,29 @@ type S3Keys struct {
 	SecretAccessKey Secret `json:"secret_access_key"`
 	// SessionToken goes with short-lived derived keys only.
 	SessionToken Secret `json:"session_token,omitempty"`
+}
+
+// Proxy is the form that every grid tool understands: an X.509 proxy (RFC 3820), or the certificate
+// that proxies are made below. Names are in OpenSSL's slash form.
+type Proxy struct {
+	// PEM is the proxy file: the first certificate, its private key unless that stays with whoever
+	// made it, then what issued the certificate, without the CA. Its place is a file of mode 0600.
+	PEM Secret `json:"pem,omitempty"`
+	// Request is a PEM signing request that waits for somebody to sign it.
+	Request string `json:"request,omitempty"`
+	// Subject is that of the first certificate, Identity that of the end-entity certificate.
+	Subject  string `json:"subject,omitempty"`
+	Identity string `json:"identity,omitempty"`
+	Limited  bool   `json:"limited,omitempty"`
+	// VOs are those whose attributes are in it, and AttributesExpireAt is when the first of them end.
+	VOs                []VO      `json:"vos,omitempty"`
+	AttributesExpireAt time.Time `json:"attributes_expire_at,omitzero"`
+	// Warnings are those of the VOs' servers.
+	Warnings []string `json:"warnings,omitempty"`
+}
+
+// VO names attributes of one virtual organisation, the primary one first.
+type VO struct {
+	Name  string   `json:"name"`
+	FQANs []string `json:"fqans,omitempty"`
 }

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/lanyardhq/lanyard/internal/identity"
 	"github.com/lanyardhq/lanyard/material"
 )
 
@@ -77,11 +78,17 @@ type Order struct {
 	Kind      string
 	ProjectID string
 	Name      string
-	// Life or Until says how long; both zero means the kind's default.
+	// Life or Until says how long; both zero means the kind's default. What a kind is given has
+	// Until set: the end that the lifetime rule allows.
 	Life  time.Duration
 	Until time.Time
 	// Spec is the kind's own; nothing else reads it.
 	Spec json.RawMessage
+	// Secret is what is secret in the order, such as the private key of an uploaded proxy, as the
+	// kind wants it.
+	Secret material.Secret
+	// Owner is who orders. The broker sets it.
+	Owner identity.Account
 }
 
 // State is what a kind must remember. It is sealed at rest and never logged.
@@ -108,18 +115,51 @@ type Made struct {
 	PublicID string
 	Spec     json.RawMessage // the order's, decoded strictly and normalised
 	State    State
+	// Waits says that somebody must bring something before there is a right: see Completer. Until
+	// then the credential is Intended.
+	Waits bool
 }
 
 // A Kind knows how one sort of credential comes to be and is used. The broker owns time, rules,
-// storage, audit and retries. (A kind that calls outside systems will add activation and clean-up
-// here; the S3 keys that gateways honour need neither.)
+// storage, audit and retries. What a kind can beyond this it says by the interfaces below.
 type Kind interface {
 	Name() string
-	// Make decodes the order's Spec strictly and makes the secret; it touches nothing outside.
-	// What is wrong with the order is an Invalid fault.
+	// Make decodes the order's Spec strictly and makes what must be kept. What is wrong with the
+	// order is an Invalid fault.
 	Make(context.Context, Order) (Made, error)
-	// Material is what the client holds in hand.
+	// Material is what the client holds in hand. Of a Retriever it is what may be seen of the
+	// credential at any time, and not secret.
 	Material(context.Context, Credential, State) (material.Material, error)
+}
+
+// A Completer is a Kind whose credentials wait for what a person brings.
+type Completer interface {
+	Kind
+	// Complete returns what becomes of c with the answer that its owner brought, or an Invalid fault
+	// if the answer does not fit. C is Intended, or Active and then renewed.
+	Complete(ctx context.Context, c Credential, s State, answer string) (Made, error)
+}
+
+// A Retriever is a Kind that makes material anew each time its owner asks, also around a key that
+// stays with the asker.
+type Retriever interface {
+	Kind
+	// Retrieve makes material that ends no later than c. It may ask outside systems: an Unavailable
+	// fault names the one that did not help.
+	Retrieve(context.Context, Credential, State, Wish) (material.Material, error)
+}
+
+// A Wish says how material shall be.
+type Wish struct {
+	Life time.Duration   // 0: as long as is usual
+	Spec json.RawMessage // the kind's own; empty: as the credential says
+}
+
+// A Bounded is a Kind whose credentials cannot outlive something outside Lanyard.
+type Bounded interface {
+	Kind
+	// Bound returns the latest end that c can have; zero if there is none.
+	Bound(Credential) (time.Time, error)
 }
 
 // Filter selects credentials; empty fields select all. Results are newest first.

@@ -19,7 +19,7 @@ func TestWhoAmI(t *testing.T) {
 	who, err := w.as(t, "anna").WhoAmI(t.Context())
 	check(t, err)
 	if who.Name != "Anna Virtanen" || who.Email != "anna@example.org" || who.Issuer != "local" || who.Subject != "anna" || who.Kind != "person" ||
-		len(who.Projects) != 1 || who.Projects[0].Role != "manager" || who.Projects[0].MaxLife != 168*3600 || who.Projects[0].DefaultLife != 48*3600 || len(who.Scopes) != 4 {
+		len(who.Projects) != 1 || who.Projects[0].Role != "manager" || who.Projects[0].MaxLife != 168*3600 || who.Projects[0].DefaultLife != 48*3600 || len(who.Scopes) != 6 {
 		t.Errorf("anna is %+v", who)
 	}
 	who, err = w.operator(t).WhoAmI(t.Context())

@@ -75,12 +75,16 @@ type Scope string
 const (
 	ReadKeys      Scope = "s3:read"        // list and show S3 keys
 	WriteKeys     Scope = "s3:write"       // create, extend, freeze, thaw and delete S3 keys
+	ReadProxies   Scope = "proxies:read"   // list and show proxies
+	WriteProxies  Scope = "proxies:write"  // create, fetch, extend, freeze, thaw and delete proxies
 	ReadProjects  Scope = "projects:read"  // list and show projects and members
 	WriteProjects Scope = "projects:write" // change members and robots
 )
 
 // Scopes are all scopes there are, in the order that pages show them.
-func Scopes() []Scope { return []Scope{ReadKeys, WriteKeys, ReadProjects, WriteProjects} }
+func Scopes() []Scope {
+	return []Scope{ReadKeys, WriteKeys, ReadProxies, WriteProxies, ReadProjects, WriteProjects}
+}
 
 // Actor is who asks for something, as proven by the edge that let them in.
 type Actor struct {

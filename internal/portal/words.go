@@ -224,6 +224,8 @@ func scope(s identity.Scope) string {
 	return map[identity.Scope]string{
 		identity.ReadKeys:      "see your S3 keys (not their secrets)",
 		identity.WriteKeys:     "make, extend and end S3 keys",
+		identity.ReadProxies:   "see your proxies (not their keys)",
+		identity.WriteProxies:  "make, fetch, extend and end proxies",
 		identity.ReadProjects:  "see your projects and their members",
 		identity.WriteProjects: "change the members and robots of projects that you manage",
 	}[s]
