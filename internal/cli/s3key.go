@@ -1,22 +1,26 @@
 package cli
 
 import (
-	"context"
 	"strings"
-	"time"
 
 	"github.com/lanyardhq/lanyard/api"
-	"github.com/lanyardhq/lanyard/client"
 	"github.com/lanyardhq/lanyard/internal/cli/console"
-	"github.com/lanyardhq/lanyard/internal/fault"
+	"github.com/lanyardhq/lanyard/internal/cli/lifecycle"
 	"github.com/spf13/cobra"
 )
 
 func (a *app) s3() *cobra.Command {
+	keys := a.keys()
 	return console.Group("s3", "S3 keys", "  lanyard s3 key list\n  lanyard s3 key create --for 36h",
 		console.Group("key", "Keys for S3: each ends by itself, unless it is extended",
 			"  lanyard s3 key create -p 462000008 --name stage-out --for 36h\n  lanyard s3 key list\n  lanyard s3 key extend stage-out --for 7d",
-			a.keyCreate(), a.keyList(), a.keyShow(), a.keyExtend(), a.keyFreeze(), a.keyThaw(), a.keyDelete()))
+			a.keyCreate(), keys.List(a.keyTable), a.keyShow(), keys.Extend(), keys.Freeze(), keys.Thaw(), keys.Delete()))
+}
+
+// keys is how the command line speaks of S3 keys.
+func (a *app) keys() lifecycle.Noun {
+	return lifecycle.Noun{Console: a.Console, Kind: "s3key", Word: "key", Path: "lanyard s3 key", Example: "stage-out",
+		Refused: "all gateways", Forget: a.forget}
 }
 
 func (a *app) keyCreate() *cobra.Command {
@@ -75,64 +79,4 @@ func rights(readOnly bool, buckets []string) *api.S3Rights {
 		r.Grants = append(r.Grants, api.S3Grant{Bucket: bucket, Prefix: prefix, Read: true, Write: !readOnly, Delete: !readOnly})
 	}
 	return r
-}
-
-// live are the states of keys that are not over.
-var live = []string{"intended", "active", "frozen"}
-
-// findKey returns the key that the person means: by id, by access key id, or by its name among
-// their own keys that are not over.
-func (a *app) findKey(ctx context.Context, c *client.Client, ref string) (api.Credential, error) {
-	if strings.HasPrefix(ref, "crd_") || strings.HasPrefix(ref, "LYD") && len(ref) == 20 {
-		return c.ShowCredential(ctx, ref)
-	}
-	project, err := a.GivenProject()
-	if err != nil {
-		return api.Credential{}, err
-	}
-	got, err := c.AllCredentials(ctx, client.CredentialFilter{Kind: "s3key", Project: project, Owner: "me", States: live})
-	if err != nil {
-		return api.Credential{}, err
-	}
-	var found []api.Credential
-	for _, k := range got.Items {
-		if k.Name == ref {
-			found = append(found, k)
-		}
-	}
-	switch len(found) {
-	case 0:
-		return api.Credential{}, fault.New(fault.NotFound, "you have no key that is called %q", ref).WithHint("see: lanyard s3 key list --all")
-	case 1:
-		return found[0], nil
-	}
-	var ids []string
-	for _, k := range found {
-		ids = append(ids, k.ID)
-	}
-	return api.Credential{}, console.Usage("%d of your keys are called %q", len(found), ref).WithHint("name one by its id: %s", strings.Join(ids, ", "))
-}
-
-// lastUse tells when and by what a key was last accepted.
-func (a *app) lastUse(k api.Credential) string {
-	if k.LastUsedAt.IsZero() {
-		return "never"
-	}
-	return strings.TrimSpace(a.Relative(k.LastUsedAt) + "  " + k.LastUsedBy)
-}
-
-// usedLately reports whether ending the key would surprise somebody.
-func (a *app) usedLately(k api.Credential) bool {
-	return !k.LastUsedAt.IsZero() && a.Now().Sub(k.LastUsedAt) < 24*time.Hour
-}
-
-// stateOf is the word for a key's state.
-func stateOf(k api.Credential) string {
-	switch {
-	case k.State == "active" && k.EndsSoon:
-		return "ends soon"
-	case k.Reason != "":
-		return k.State + " (" + strings.ReplaceAll(k.Reason, "_", " ") + ")"
-	}
-	return k.State
 }
