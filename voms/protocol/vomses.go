@@ -1,6 +1,20 @@
 package protocol
 
-import "errors"
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// The limits of what is read of vomses files. The largest in use list some hundred servers.
+const (
+	maxVomses  = 1 << 20 // bytes in one file
+	maxServers = 10_000  // of all files together
+	maxField   = 1024    // bytes
+)
 
 // Server is one line of a vomses file: an attribute authority of one VO.
 type Server struct {
@@ -11,29 +25,124 @@ type Server struct {
 	VO    string // the VO's own name, which its FQANs begin with
 }
 
-// ParseVomses reads a vomses file.
-func ParseVomses(data []byte) ([]Server, error) { return nil, errors.New("not written yet") }
+// fields of a line, in order. The sixth, optional one is a Globus version and tells nothing today.
+var fields = [...]string{"alias", "host", "port", "server DN", "VO name", "Globus version"}
+
+// ParseVomses reads a vomses file: one server a line, five or six fields in double quotes. What
+// stands between the quotes counts, what stands outside is skipped; blank lines and lines that
+// begin with # are comments. The error is a *VomsesError and names the first line that is wrong.
+func ParseVomses(data []byte) ([]Server, error) {
+	if len(data) > maxVomses {
+		return nil, &VomsesError{Reason: fmt.Sprintf("the file is larger than %d bytes", maxVomses)}
+	}
+	var servers []Server
+	number := 0
+	for line := range bytes.Lines(data) {
+		number++
+		text := strings.TrimSpace(string(line))
+		if text == "" || strings.HasPrefix(string(line), "#") {
+			continue
+		}
+		s, err := parseLine(text)
+		switch {
+		case err != nil:
+			return nil, &VomsesError{Line: number, Reason: err.Error()}
+		case len(servers) == maxServers:
+			return nil, &VomsesError{Line: number, Reason: fmt.Sprintf("there are more than %d servers", maxServers)}
+		}
+		servers = append(servers, s)
+	}
+	return servers, nil
+}
+
+func parseLine(line string) (Server, error) {
+	var found []string
+	for rest := line; ; {
+		_, after, quoted := strings.Cut(rest, `"`)
+		if !quoted {
+			break
+		}
+		if len(found) == len(fields) {
+			return Server{}, fmt.Errorf("there are more than %d fields", len(fields))
+		}
+		name := fields[len(found)]
+		value, after, closed := strings.Cut(after, `"`)
+		switch {
+		case !closed:
+			return Server{}, fmt.Errorf("the closing quote of the %s is missing", name)
+		case strings.TrimSpace(value) == "":
+			return Server{}, fmt.Errorf("the %s is empty", name)
+		case len(value) > maxField:
+			return Server{}, fmt.Errorf("the %s has more than %d bytes", name, maxField)
+		case strings.ContainsFunc(value, control):
+			return Server{}, fmt.Errorf("the %s has a control character", name)
+		}
+		found, rest = append(found, value), after
+	}
+	if len(found) < len(fields)-1 {
+		return Server{}, fmt.Errorf(`the %s is missing: a line is "alias" "host" "port" "server DN" "VO name", quotes included`, fields[len(found)])
+	}
+	port, err := strconv.Atoi(found[2])
+	if err != nil || port < 1 || port > 65535 {
+		return Server{}, fmt.Errorf("%q is no port number (1 to 65535)", found[2])
+	}
+	if strings.ContainsAny(found[1], " /") {
+		return Server{}, fmt.Errorf("%q is no host name", found[1])
+	}
+	return Server{Alias: found[0], Host: found[1], Port: port, DN: found[3], VO: found[4]}, nil
+}
+
+// control reports whether r would break a line or hide in a terminal.
+func control(r rune) bool { return r < ' ' || r == 0x7f }
 
 // String returns the line for a vomses file, without line end.
-func (s Server) String() string { return "" }
+func (s Server) String() string {
+	return fmt.Sprintf(`"%s" "%s" "%d" "%s" "%s"`, s.Alias, s.Host, s.Port, s.DN, s.VO)
+}
 
 // Address returns host:port.
-func (s Server) Address() string { return "" }
+func (s Server) Address() string { return net.JoinHostPort(s.Host, strconv.Itoa(s.Port)) }
 
-// SearchPathC returns where the C client looks for vomses files.
-func SearchPathC(given []string, home string, getenv func(string) string) []string { return nil }
+// VomsesError says what is wrong with a vomses file.
+type VomsesError struct {
+	Path   string // empty from ParseVomses
+	Line   int    // from 1; 0 if it is the file as a whole
+	Reason string
+}
 
-// SearchPathJava returns where the Java client looks for vomses files.
-func SearchPathJava(given []string, home string) []string { return nil }
+// Error returns "PATH, line N: reason".
+func (e *VomsesError) Error() string {
+	where := "vomses file"
+	if e.Path != "" {
+		where = e.Path
+	}
+	if e.Line > 0 {
+		where += ", line " + strconv.Itoa(e.Line)
+	}
+	return where + ": " + e.Reason
+}
 
-// SearchPath returns where a tool without a past looks for vomses files.
-func SearchPath(given []string, home string, getenv func(string) string) []string { return nil }
+// ByAlias returns the servers whose alias is name, each once. The field's clients look at nothing
+// else.
+func ByAlias(servers []Server, name string) []Server {
+	return only(servers, func(s Server) bool { return s.Alias == name })
+}
 
-// LoadServers reads vomses files and directories of them.
-func LoadServers(paths []string) ([]Server, error) { return nil, errors.New("not written yet") }
+// ByName returns the servers whose alias is name or, where there is none, whose VO is.
+func ByName(servers []Server, name string) []Server {
+	if found := ByAlias(servers, name); len(found) > 0 {
+		return found
+	}
+	return only(servers, func(s Server) bool { return s.VO == name })
+}
 
-// ByAlias returns the servers whose alias is name, each once: all that the field's clients look at.
-func ByAlias(servers []Server, name string) []Server { return nil }
-
-// ByName returns the servers whose alias is name or, if there are none, whose VO is.
-func ByName(servers []Server, name string) []Server { return nil }
+// only returns the servers that match, each once: several files often hold the same line.
+func only(servers []Server, match func(Server) bool) []Server {
+	var found []Server
+	for _, s := range servers {
+		if match(s) && !slices.ContainsFunc(found, func(f Server) bool { return f.Address() == s.Address() && f.VO == s.VO }) {
+			found = append(found, s)
+		}
+	}
+	return found
+}
