@@ -41,7 +41,7 @@ const (
 	ProjectFrozen  Reason = "project_frozen"  // the operator stopped the project
 	ProviderFrozen Reason = "provider_frozen" // the operator stopped the identity provider
 	ProjectEnded   Reason = "project_ended"
-	Abandoned      Reason = "abandoned" // an intent that a crash left behind
+	Abandoned      Reason = "abandoned" // nobody completed it in time
 )
 
 // A Credential is a standing right of one account within a project; what it yields at one moment

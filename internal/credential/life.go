@@ -38,6 +38,38 @@ func (c Credential) Extend(now, expires time.Time) (Credential, error) {
 	return c, nil
 }
 
+// Patience is how long an intended credential waits for what completes it.
+const Patience = time.Hour
+
+// Complete brings an intended credential into force until expires. One that is active already gets
+// what completes it anew, and a later end if expires is later.
+func (c Credential) Complete(now, expires time.Time) (Credential, error) {
+	switch {
+	case c.Usable(now) && expires.After(c.ExpiresAt):
+		return c.Extend(now, expires)
+	case c.Usable(now):
+		return c, nil
+	case c.Status != Intended || c.overdue(now):
+		return c, c.refuse(now, "completed")
+	}
+	c.Status, c.ExpiresAt, c.DueAt = Active, expires, expires
+	return c, nil
+}
+
+// Over returns why the time of c is over at now, or "" while it is not.
+func (c Credential) Over(now time.Time) Reason {
+	switch {
+	case c.Status == Intended && c.overdue(now):
+		return Abandoned
+	case (c.Status == Intended || c.Status == Active || c.Status == Frozen) && !now.Before(c.ExpiresAt):
+		return Expired
+	}
+	return ""
+}
+
+// overdue says of an intended credential that nobody completed it in time.
+func (c Credential) overdue(now time.Time) bool { return !now.Before(c.CreatedAt.Add(Patience)) }
+
 // Freeze stops an active credential until it is thawed. A frozen one takes the new reason only if
 // that is stronger, so that an owner cannot lift what the operator stopped.
 func (c Credential) Freeze(now time.Time, why Reason) (Credential, error) {
@@ -101,8 +133,14 @@ func CheckName(s string) error {
 func (c Credential) refuse(now time.Time, verb string) error {
 	state := string(c.Status)
 	switch {
+	case c.Status == Intended && !c.overdue(now):
+		return fault.New(fault.Conflict, "%s cannot be %s: it has not been completed yet", c.label(), verb).WithHint("complete it, or delete it")
+	case c.Status == Intended:
+		state = "abandoned: nobody completed it within " + Words(Patience)
 	case c.Status == Ending || c.Status == Ended:
 		state = "ended (" + string(c.Reason) + ")"
+	case c.Status == Frozen && now.Before(c.ExpiresAt):
+		return fault.New(fault.Conflict, "%s cannot be %s: it is frozen", c.label(), verb).WithHint("thaw it first")
 	case !now.Before(c.ExpiresAt):
 		state = "expired at " + c.ExpiresAt.Format(time.RFC3339)
 	}
@@ -110,3 +148,11 @@ func (c Credential) refuse(now time.Time, verb string) error {
 }
 
 func (c Credential) label() string { return c.Kind + " " + c.PublicID }
+
+// Refusal is the Conflict fault that tells why c cannot be used at now; nil if it can.
+func (c Credential) Refusal(now time.Time) error {
+	if c.Usable(now) {
+		return nil
+	}
+	return c.refuse(now, "used")
+}

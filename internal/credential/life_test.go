@@ -80,6 +80,54 @@ func TestWaysFromStateToState(t *testing.T) {
 	}
 }
 
+func TestCompleting(t *testing.T) {
+	young, old := key(credential.Intended, ""), key(credential.Intended, "")
+	young.CreatedAt = now.Add(time.Second - credential.Patience)
+	for _, tc := range []struct {
+		name    string
+		from    credential.Credential
+		expires time.Time
+		want    time.Time // zero: refused
+		over    credential.Reason
+	}{
+		{"in time", young, now.Add(2 * hour), now.Add(2 * hour), ""},
+		{"with an earlier end than was wished", young, now.Add(time.Minute), now.Add(time.Minute), ""},
+		{"too late", old, now.Add(2 * hour), time.Time{}, credential.Abandoned},
+		{"again", key(credential.Active, ""), now.Add(2 * hour), now.Add(2 * hour), ""},
+		{"again, without a later end", key(credential.Active, ""), now.Add(time.Minute), now.Add(hour), ""},
+		{"while it is frozen", key(credential.Frozen, credential.Stopped), now.Add(2 * hour), time.Time{}, ""},
+		{"after its end", key(credential.Ended, credential.Deleted), now.Add(2 * hour), time.Time{}, ""},
+	} {
+		got, err := tc.from.Complete(now, tc.expires)
+		switch {
+		case tc.want.IsZero() && fault.CodeOf(err) != fault.Conflict:
+			t.Errorf("%s: got %s, %v, want a conflict", tc.name, got.Status, err)
+		case !tc.want.IsZero() && (err != nil || !got.Usable(now) || !got.ExpiresAt.Equal(tc.want) || !got.DueAt.Equal(tc.want)):
+			t.Errorf("%s: got %s until %s, %v", tc.name, got.Status, got.ExpiresAt, err)
+		}
+		if over := tc.from.Over(now); over != tc.over {
+			t.Errorf("%s: over is %q, want %q", tc.name, over, tc.over)
+		}
+	}
+	if over := key(credential.Frozen, credential.Stopped).Over(now.Add(hour)); over != credential.Expired {
+		t.Errorf("a frozen one at its end: %q", over)
+	}
+}
+
+func TestRefusal(t *testing.T) {
+	if err := key(credential.Active, "").Refusal(now); err != nil {
+		t.Error(err)
+	}
+	for status, want := range map[credential.Status]string{
+		credential.Intended: "abandoned", credential.Frozen: "it is frozen", credential.Ending: "ended (deleted)",
+	} {
+		err := key(status, credential.Deleted).Refusal(now)
+		if fault.CodeOf(err) != fault.Conflict || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v", status, err)
+		}
+	}
+}
+
 func TestAFreezeThatIsStrongerStays(t *testing.T) {
 	for from, want := range map[credential.Reason]credential.Reason{
 		credential.FrozenByOwner: credential.Stopped,

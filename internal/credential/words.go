@@ -5,6 +5,17 @@ import (
 	"time"
 )
 
+// Noun is what people call a credential of the kind.
+func Noun(kind string) string {
+	switch kind {
+	case "s3key":
+		return "key"
+	case "proxy":
+		return "proxy"
+	}
+	return "credential"
+}
+
 // Words renders d in the largest unit that divides it, for messages: "7 days", "36 hours".
 func Words(d time.Duration) string {
 	d = d.Truncate(time.Second)
