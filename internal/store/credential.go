@@ -107,6 +107,30 @@ func (s *Store) SaveCredentials(ctx context.Context, cs []credential.Credential,
 	return seq, err
 }
 
+// SaveState writes a changed credential under its Generation, together with its new state, unless the
+// disk is full.
+func (s *Store) SaveState(ctx context.Context, c credential.Credential, state credential.State, change audit.Change) (seq int64, err error) {
+	if err := s.db.RoomToIssue(); err != nil {
+		return 0, err
+	}
+	sealed, err := s.box.Seal(statePlace(c), state)
+	if err != nil {
+		return 0, fmt.Errorf("seal state of credential %s: %w", c.ID, err)
+	}
+	err = s.write(ctx, func(ctx context.Context, t *tx) error {
+		err := t.saveCredential(ctx, c, change)
+		if err == nil {
+			_, err = t.Exec(ctx, `UPDATE credential SET state = $2 WHERE id = $1`, c.ID, sealed)
+		}
+		if err != nil {
+			return fmt.Errorf("save credential %s: %w", c.ID, err)
+		}
+		seq = t.fed
+		return nil
+	})
+	return seq, err
+}
+
 func (t *tx) saveCredential(ctx context.Context, c credential.Credential, change audit.Change) error {
 	n, err := t.Exec(ctx, `UPDATE credential SET name = $3, public_id = $4, spec = $5, status = $6, reason = $7, expires_at = $8,
 		due_at = $9, ended_at = $10, lease_until = 0, generation = generation + 1,
@@ -188,15 +212,27 @@ func (s *Store) ClaimDue(ctx context.Context, now time.Time, lease time.Duration
 
 // SaveUses notes when credentials were last used; older notes never replace newer ones.
 func (s *Store) SaveUses(ctx context.Context, uses []credential.Use) error {
+	return s.write(ctx, func(ctx context.Context, t *tx) error { return t.saveUses(ctx, uses...) })
+}
+
+// RecordUse notes that a credential was used, together with the audit record of it.
+func (s *Store) RecordUse(ctx context.Context, u credential.Use, record audit.Record) error {
 	return s.write(ctx, func(ctx context.Context, t *tx) error {
-		for _, u := range uses {
-			if _, err := t.Exec(ctx, `UPDATE credential SET last_used_at = $2, last_used_by = $3 WHERE id = $1 AND last_used_at < $2`,
-				u.CredentialID, u.At, u.By); err != nil {
-				return fmt.Errorf("note use of credential %s: %w", u.CredentialID, err)
-			}
+		if err := t.saveUses(ctx, u); err != nil {
+			return err
 		}
-		return nil
+		return t.record(ctx, record)
 	})
+}
+
+func (t *tx) saveUses(ctx context.Context, uses ...credential.Use) error {
+	for _, u := range uses {
+		if _, err := t.Exec(ctx, `UPDATE credential SET last_used_at = $2, last_used_by = $3 WHERE id = $1 AND last_used_at < $2`,
+			u.CredentialID, u.At, u.By); err != nil {
+			return fmt.Errorf("note use of credential %s: %w", u.CredentialID, err)
+		}
+	}
+	return nil
 }
 
 // PurgeCredentials removes credentials that ended before the time, and promises made before it.

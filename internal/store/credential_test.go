@@ -40,6 +40,55 @@ func TestCredentialReadsBackAsWritten(t *testing.T) {
 	})
 }
 
+func TestStateIsReplacedWithItsCredential(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		c := key(1)
+		c.Kind, c.Status = "proxy", credential.Intended
+		_, err := w.InsertCredential(t.Context(), c, secretOf(1), did("proxy.create", c.ID))
+		check(t, err)
+		c.Status, c.Spec, c.PublicID = credential.Active, []byte(`{"way":"delegation"}`), "A1B2"
+		_, err = w.SaveState(t.Context(), c, secretOf(2), did("proxy.complete", c.ID))
+		check(t, err)
+		got, state, err := w.Credential(t.Context(), "A1B2")
+		check(t, err)
+		if got.Status != credential.Active || string(got.Spec) != string(c.Spec) || string(state) != string(secretOf(2)) || got.Generation != c.Generation+1 {
+			t.Errorf("it is %+v", got)
+		}
+		_, err = w.SaveState(t.Context(), c, secretOf(3), did("proxy.complete", c.ID)) // of the generation before
+		if !errors.Is(err, fault.ErrStale) {
+			t.Errorf("the second of two changes: %v", err)
+		}
+		if _, state, err := w.Credential(t.Context(), c.ID); err != nil || string(state) != string(secretOf(2)) {
+			t.Errorf("a refused change replaced the state, %v", err)
+		}
+		ended := got.End(start, credential.Deleted).Finish()
+		_, err = w.SaveCredentials(t.Context(), []credential.Credential{ended}, func(credential.Credential) audit.Change { return did("proxy.end", c.ID) })
+		check(t, err)
+		if _, state, err := w.Credential(t.Context(), c.ID); err != nil || state != nil {
+			t.Errorf("%d bytes of state outlive it, %v", len(state), err)
+		}
+	})
+}
+
+func TestAUseLeavesARecord(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		c := w.insert(t, 1)
+		use := credential.Use{CredentialID: c.ID, At: start.Add(time.Minute), By: "curl from 192.0.2.1"}
+		check(t, w.RecordUse(t.Context(), use, did("proxy.retrieve", c.ID).Record))
+		got, _, err := w.Credential(t.Context(), c.ID)
+		check(t, err)
+		if !got.LastUsedAt.Equal(use.At) || got.LastUsedBy != use.By || got.Generation != c.Generation {
+			t.Errorf("it is %+v", got)
+		}
+		if rs, err := w.Audit(t.Context(), audit.Filter{Subject: c.ID}); err != nil || len(rs) != 2 || rs[0].Action != "proxy.retrieve" {
+			t.Errorf("records are %+v, %v", rs, err)
+		}
+		if bad, err := w.VerifyAudit(t.Context()); err != nil || bad != 0 {
+			t.Errorf("record %d does not fit, %v", bad, err)
+		}
+	})
+}
+
 func TestInsertCredentialMeetsWhatIsThere(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		w.insert(t, 1)

@@ -71,7 +71,7 @@ func (s *Store) purgeFeed(ctx context.Context, before time.Time) error {
 	})
 }
 
-// Snapshot returns all that gateways need: credentials that are in force or ended less than a day
+// Snapshot returns all that gateways need: keys that are in force or ended less than a day
 // ago, these without state; projects; active buckets.
 func (s *Store) Snapshot(ctx context.Context) (feed.Snapshot, error) {
 	// The number is read first. What changes meanwhile is seen early, and comes again as a change,
@@ -95,9 +95,14 @@ func (s *Store) Snapshot(ctx context.Context) (feed.Snapshot, error) {
 	return snapshot, nil
 }
 
+// gatewayKind is the kind of credential that gateways honour. They get no other: what they have no
+// use for cannot leak there.
+const gatewayKind = "s3key"
+
 // held returns credentials as gateways hold them. One whose state does not open was tampered with:
 // it is left out, which refuses it, and does not keep the others from working.
 func (s *Store) held(ctx context.Context, c database.Conditions) ([]feed.Held, error) {
+	c.Equal("c.kind", gatewayKind)
 	rows, err := database.List(ctx, s.db, scanCredential, selectCredential+c.String(), c.Args...)
 	if err != nil {
 		return nil, fmt.Errorf("read credentials: %w", err)

@@ -283,3 +283,23 @@ func TestSwappedSecretsDoNotOpen(t *testing.T) {
 		}
 	})
 }
+
+func TestGatewaysGetNothingThatTheyHaveNoUseFor(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		proxy := key(1)
+		proxy.Kind = "proxy"
+		_, err := w.InsertCredential(t.Context(), proxy, secretOf(1), did("proxy.create", proxy.ID))
+		check(t, err)
+		w.insert(t, 2)
+		snapshot, err := w.Snapshot(t.Context())
+		check(t, err)
+		if len(snapshot.Credentials) != 1 || snapshot.Credentials[0].Kind != "s3key" {
+			t.Errorf("the snapshot has %v", snapshot.Credentials)
+		}
+		entries, err := w.Changes(t.Context(), snapshot.Seq-2, 10)
+		check(t, err)
+		if len(entries) != 2 || entries[0].ID != proxy.ID || entries[0].Credential != nil || entries[1].Credential == nil {
+			t.Errorf("the changes are %v", entries)
+		}
+	})
+}
