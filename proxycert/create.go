@@ -2,39 +2,185 @@ package proxycert
 
 import (
 	"crypto"
+	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
+	"errors"
+	"fmt"
+	"math/big"
+	"strconv"
 	"time"
+
+	"github.com/lanyardhq/lanyard/proxycert/keyfile"
 )
 
-// A Template says what proxy to make. NotBefore and NotAfter are required.
+// A Template says what proxy to make. NotBefore and NotAfter are required; the rest may stay zero,
+// which makes a full RFC 3820 proxy that may be delegated further.
 type Template struct {
 	// Kind None means that of the issuer if it is a proxy, else RFC. Kinds cannot be mixed.
 	Kind Kind
-	// Limited makes a limited proxy. Below a limited proxy every proxy is limited, asked for or not.
+	// Limited makes a limited proxy. Below a limited proxy every proxy is limited, whether asked
+	// for or not.
 	Limited bool
 	// Independent makes a proxy without any right of its issuer.
 	Independent bool
-	// Language and Policy are for other policy languages; nil Language means inherit-all.
+	// Language and Policy are for other policy languages. Policy needs a Language.
 	Language asn1.ObjectIdentifier
 	Policy   []byte
-	// PathLength is how many proxies may stand below the new one; nil means as many as you like.
+	// PathLength is how many proxies may stand below the new one; nil means any number.
 	PathLength *int
 	// NotBefore is 5 minutes before now with the common tools, because clocks differ. NotAfter is
-	// cut to the end of the issuer's chain.
+	// cut to the end of the issuer's chain. Both are cut to whole seconds.
 	NotBefore, NotAfter time.Time
-	// Attributes is the value of the VOMS extension, nil for none.
+	// Attributes is the value of the VOMS extension; nil for none.
 	Attributes []byte
-	// Extra extensions stand behind the VOMS extension.
+	// Extra extensions stand behind that of VOMS. None of those that Create makes may be among them.
 	Extra []pkix.Extension
 }
 
-// Create returns a new proxy certificate for public in DER.
+// Create returns a new proxy certificate for public, in DER, signed by issuer's key. Extensions,
+// their order and all encodings are those of the C tools; the signature's hash is that of the
+// issuing certificate's own signature, but at least SHA-256.
+//
+// It never makes what a Verifier would refuse because of the chain above: a proxy longer than its
+// issuer is cut, and one that the issuer does not allow is refused with an *Error (Reason
+// PathLength, MixedKinds, Unlimited, KeyUsage, Constraint, Expired, KeyMismatch, Algorithm).
 func Create(issuer Credential, public crypto.PublicKey, t Template) ([]byte, error) {
-	return nil, errNotYet
+	if err := issuer.mayIssue(); err != nil {
+		return nil, err
+	}
+	info, err := t.below(issuer)
+	if err != nil {
+		return nil, err
+	}
+	if weakness := weak(public, weakestRSA); weakness != "" {
+		return nil, &Error{Reason: Algorithm, Detail: weakness}
+	}
+	from, to := t.NotBefore.UTC().Truncate(time.Second), t.NotAfter.UTC().Truncate(time.Second)
+	if end := issuer.NotAfter(); end.Before(to) {
+		to = end.UTC()
+	}
+	switch {
+	case t.NotBefore.IsZero() || t.NotAfter.IsZero() || !t.NotAfter.After(t.NotBefore):
+		return nil, errors.New("the proxy's end must be after its beginning")
+	case !to.After(from):
+		return nil, refuse(Expired, issuer.Chain[0], "it ended at %s", to.Format(time.RFC3339))
+	}
+	spki, err := x509.MarshalPKIXPublicKey(public)
+	if err != nil {
+		return nil, fmt.Errorf("encode the proxy's key: %w", err)
+	}
+	parent := issuer.Chain[0]
+	serial := parent.SerialNumber
+	if info.Kind != Legacy {
+		n := number(spki)
+		info.Name, serial = strconv.FormatUint(n, 10), new(big.Int).SetUint64(n)
+	}
+	extensions, err := t.extensions(parent, info)
+	if err != nil {
+		return nil, err
+	}
+	subject, err := subjectBelow(parent.RawSubject, info.Name)
+	if err != nil {
+		return nil, err
+	}
+	return certificate{serial: serial, issuer: parent.RawSubject, subject: subject,
+		notBefore: from, notAfter: to, spki: spki, extensions: extensions}.sign(issuer.Key, parent.SignatureAlgorithm)
 }
 
-// New makes a proxy around key.
+// New makes a proxy around key. The result's chain is the new certificate and the issuer's chain.
 func New(issuer Credential, key crypto.Signer, t Template) (Credential, error) {
-	return Credential{}, errNotYet
+	if key == nil {
+		return Credential{}, errors.New("a proxy needs a key")
+	}
+	chain, err := issue(issuer, key.Public(), t)
+	return Credential{Chain: chain, Key: key}, err
+}
+
+// issue makes a proxy for public and puts it before the issuer's chain.
+func issue(issuer Credential, public crypto.PublicKey, t Template) ([]*x509.Certificate, error) {
+	der, err := Create(issuer, public, t)
+	if err != nil {
+		return nil, err
+	}
+	c, err := keyfile.Certificate(der)
+	if err != nil {
+		return nil, fmt.Errorf("read the new proxy: %w", err)
+	}
+	return append([]*x509.Certificate{c}, issuer.Chain...), nil
+}
+
+// mayIssue checks what does not depend on the proxy that is asked for.
+func (c Credential) mayIssue() error {
+	if len(c.Chain) == 0 {
+		return refuse(Incomplete, nil, "there is no certificate to make a proxy from")
+	}
+	parent := c.Chain[0]
+	switch {
+	case c.Key == nil || !sameKey(parent.PublicKey, c.Key.Public()):
+		return refuse(KeyMismatch, parent, "")
+	case isCA(parent):
+		return refuse(Constraint, parent, "an authority cannot issue proxies")
+	case !digitalSignature(parent):
+		return refuse(KeyUsage, parent, "it has no digitalSignature")
+	}
+	for i, p := range c.Chain {
+		info, err := Inspect(p)
+		if err != nil {
+			return err
+		}
+		if info.PathLength != nil && *info.PathLength < i+1 {
+			return refuse(PathLength, p, "it allows %d proxies below it and there are %d already", *info.PathLength, i)
+		}
+	}
+	return nil
+}
+
+// below says what the proxy will be when it is made from issuer: the kind stays the same, and
+// limited stays limited.
+func (t Template) below(issuer Credential) (Info, error) {
+	above, err := Inspect(issuer.Chain[0])
+	if err != nil {
+		return Info{}, err
+	}
+	info := Info{Kind: t.Kind, Limited: t.Limited || issuer.Limited(), Language: t.Language, Policy: t.Policy, PathLength: t.PathLength}
+	if info.Kind == None {
+		if info.Kind = above.Kind; above.Kind == None {
+			info.Kind = RFC
+		}
+	}
+	switch {
+	case above.Kind != None && above.Kind != info.Kind:
+		return Info{}, refuse(MixedKinds, issuer.Chain[0], "it is a %s proxy and a %s proxy is asked for", above.Kind, info.Kind)
+	case t.Independent && (t.Limited || t.Language != nil), t.Limited && t.Language != nil:
+		return Info{}, errors.New("a proxy is limited, independent or under a policy language: ask for one of these")
+	case t.Policy != nil && t.Language == nil:
+		return Info{}, errors.New("a policy needs a policy language")
+	case issuer.Limited() && (t.Independent || t.Language != nil):
+		return Info{}, refuse(Unlimited, issuer.Chain[0], "")
+	case info.Kind == Legacy:
+		return t.legacy(info)
+	case t.Independent:
+		info.Language = LanguageIndependent
+	case info.Limited:
+		info.Language = LanguageLimited
+	case t.Language == nil:
+		info.Language = LanguageInheritAll
+	}
+	if t.PathLength != nil && *t.PathLength < 0 {
+		return Info{}, errors.New("a path length is 0 or more")
+	}
+	return info, nil
+}
+
+// legacy completes info for a kind that says all it can say by its name.
+func (t Template) legacy(info Info) (Info, error) {
+	if t.Independent || t.Language != nil || t.PathLength != nil {
+		return Info{}, errors.New("a legacy proxy is full or limited: it has neither policy nor path length")
+	}
+	info.Name = legacyFull
+	if info.Limited {
+		info.Name = legacyLimited
+	}
+	return info, nil
 }
