@@ -9,6 +9,8 @@ package dn
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"strings"
 )
@@ -72,6 +74,12 @@ func newName(rdns [][]attribute) Name {
 // Equal reports whether both are the same name: the same types in the same order, with values that
 // differ at most in ASCII case, in blanks, or in the string type that encodes them (RFC 5280 §7.1).
 func (n Name) Equal(o Name) bool { return n.key == o.key }
+
+// Key returns a text of 64 hexadecimal digits that equal names share, for maps and databases.
+func (n Name) Key() string {
+	sum := sha256.Sum256([]byte(n.key))
+	return hex.EncodeToString(sum[:])
+}
 
 // String returns the slash form.
 func (n Name) String() string { return slash(n.rdns) }
