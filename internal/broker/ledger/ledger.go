@@ -40,7 +40,7 @@ var ErrBeaten = fault.New(fault.Conflict, "others change this at the same time")
 
 // A Decision returns what becomes of a credential; the same if nothing does; or a Conflict fault
 // if its state forbids it.
-type Decision func(credential.Credential) (credential.Credential, error)
+type Decision = func(credential.Credential) (credential.Credential, error)
 
 // Change decides about one credential and writes what was decided, and decides anew on what is
 // there then if another change came first. Seq is 0 if nothing was to be changed, or if by did it
