@@ -1,13 +1,17 @@
 // Package protocol is how a client and the attribute authority of a VO ("VOMS server") talk: where
 // the servers of a VO are written down (vomses files), the two forms of the request and its answer
-// (REST, /generate-ac, and the older XML document), and the client that asks a VO's servers in
-// turn. It makes and checks no attribute certificate: that is package voms.
+// (REST, GET /generate-ac, and the older XML document), and the client that asks a VO's servers in
+// turn. It makes and checks no attribute certificate: that is the package voms.
 //
-// It imports the standard library, proxycert/trust and proxycert/dn.
+// The field has three authorities: the C server, VOMS-AA (part of INDIGO IAM), and Lanyard. They
+// write refusals and warnings in three ways; all are read here, and what Lanyard writes is what the
+// C and the Java client both understand. The package imports the standard library and
+// proxycert/trust.
 package protocol
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -17,11 +21,13 @@ type Request struct {
 	// "/vo/group/Role=r". "/Role=r" asks for a role in whatever group the holder has it. None
 	// means the VO's own default.
 	FQANs []string
-	// All asks for every attribute of the holder, roles too.
+	// All asks for every attribute of the holder, roles included.
 	All bool
-	// List asks for the names of the holder's attributes instead of a certificate.
+	// List asks for the names of the holder's attributes instead of a certificate. Only the XML
+	// form can say so.
 	List bool
-	// Lifetime is how long the certificate shall live; zero means as long as the server allows.
+	// Lifetime is how long the certificate shall live, in whole seconds; zero means as long as
+	// the server allows.
 	Lifetime time.Duration
 	// Order moves attributes that the answer has anyway to the front.
 	Order []string
@@ -39,27 +45,100 @@ type Answer struct {
 // The codes of refusals. Their numbers are those of the XML form and of VOMS-AA.
 const (
 	NoSuchUser      = 1001 // the holder is no member of the VO
-	NoSuchAttribute = 1002 // an attribute asked for is not held or does not exist
+	NoAttributes    = 1002 // nothing is left that the holder may have
 	DatabaseError   = 1003
 	SuspendedUser   = 1004
 	BadRequest      = 1005 // the request cannot be understood
 	InternalError   = 1006
+	NoSuchAttribute = 1007 // an attribute asked for is not held or does not exist
 )
+
+// codes are how the C server's REST form writes each code. Numbers that stand below 1000 are
+// warnings.
+var codes = map[int]struct {
+	name   string
+	status int
+}{
+	NoSuchUser:      {"NoSuchUser", 403},
+	NoAttributes:    {"BadRequest", 400},
+	DatabaseError:   {"InternalError", 500},
+	SuspendedUser:   {"SuspendedUser", 403},
+	BadRequest:      {"BadRequest", 400},
+	InternalError:   {"InternalError", 500},
+	NoSuchAttribute: {"BadRequest", 400},
+}
+
+const firstError = 1000
 
 // Error is the refusal of an authority.
 type Error struct {
-	Code    int    // a number from the constants above, or any other that a server sent; 0 if none
+	Code    int    // one of the constants above, or any other that a server sent
 	Name    string // how REST writes it: "NoSuchUser", "SuspendedUser", "BadRequest", "InternalError"
-	Message string // the server's sentence, for people
+	Message string // the server's sentence, for people; may have several lines
 	HTTP    int    // the status that it comes with; 0 in the XML form
 }
 
-// NewError makes the refusal with code, its name and its status; the message is formatted as by
+// NewError makes the refusal with code, a constant of this package; the message is formatted as by
 // fmt.Sprintf.
 func NewError(code int, format string, args ...any) *Error {
-	e := &Error{Code: code, Message: fmt.Sprintf(format, args...)}
-	return e
+	c, known := codes[code]
+	if !known {
+		c = codes[InternalError]
+	}
+	return &Error{Code: code, Name: c.name, HTTP: c.status, Message: fmt.Sprintf(format, args...)}
 }
 
 // Error returns the server's sentence.
 func (e *Error) Error() string { return e.Message }
+
+// The limits of a request. The largest that the field's clients send have some dozen names.
+const (
+	maxNames = 200 // each of FQANs, order and targets
+	maxName  = 255 // bytes, as in the field
+)
+
+// Check reports what in the request cannot be sent: names are put into requests without any
+// escaping, because that is how servers read them.
+func (r Request) Check() error {
+	for _, l := range []struct {
+		what  string
+		names []string
+	}{{"attribute", r.FQANs}, {"attribute in the order", r.Order}, {"target", r.Targets}} {
+		if len(l.names) > maxNames {
+			return fmt.Errorf("more than %d %ss", maxNames, l.what)
+		}
+		for _, n := range l.names {
+			if n == "" || len(n) > maxName || strings.ContainsFunc(n, separates) {
+				return fmt.Errorf("%q is no %s: 1 to %d characters of ASCII without blanks, quotes or any of , & ? # %% < > are needed",
+					shorten(n), l.what, maxName)
+			}
+		}
+	}
+	if r.Lifetime < 0 || r.Lifetime > maxLifetime {
+		return fmt.Errorf("a lifetime of %s cannot be asked for", r.Lifetime)
+	}
+	return nil
+}
+
+// maxLifetime keeps sums with times in their range.
+const maxLifetime = 100 * 365 * 24 * time.Hour
+
+// separates reports whether r has a meaning of its own in one of the forms.
+func separates(r rune) bool {
+	return r <= ' ' || r > '~' || strings.ContainsRune(",&?#%<>\"'\\", r)
+}
+
+func shorten(s string) string {
+	const most = 60
+	if len(s) > most {
+		return s[:most] + "..."
+	}
+	return s
+}
+
+// short cuts off the parts of a FQAN that say nothing. People copy the long form from the output of
+// other tools; servers take it for a role that is called NULL.
+func short(fqan string) string {
+	fqan, _, _ = strings.Cut(fqan, "/Capability=")
+	return strings.TrimSuffix(fqan, "/Role=NULL")
+}
