@@ -1,6 +1,11 @@
 package gridproxy
 
-import "github.com/lanyardhq/lanyard/internal/fault"
+import (
+	"time"
+
+	"github.com/lanyardhq/lanyard/internal/fault"
+	"github.com/lanyardhq/lanyard/voms/protocol"
+)
 
 // A Reason is a word for why there is no proxy, or not a good one.
 type Reason string
@@ -29,18 +34,19 @@ const (
 // for people.
 type Error struct {
 	Reason  Reason
-	Path    string        // the file that it is about, if any
-	Alias   string        // the VO that it is about, as asked for
-	Known   []string      // with UnknownVO: the VOs that there are
-	Servers []ServerError // with NoAttributes
+	Path    string           // the file that it is about, if any
+	Alias   string           // the VO that it is about, as asked for
+	Known   []string         // with UnknownVO: the VOs that there are
+	Servers []ServerError    // with NoAttributes: every server that was asked
+	Server  *protocol.Server // with Warning
+	When    time.Time        // with Expired and NotYetValid: the end, or the beginning
 	Fault   *fault.Fault
 }
 
 // A ServerError is why one server gave no attributes.
 type ServerError struct {
-	Host string
-	Port int
-	Err  error // a *protocol.Error where the server answered
+	Server protocol.Server
+	Err    error // a *protocol.Error where the server answered
 }
 
 // Error implements error.

@@ -3,6 +3,7 @@ package gridproxy
 import (
 	"time"
 
+	"github.com/lanyardhq/lanyard/proxycert"
 	"github.com/lanyardhq/lanyard/voms/protocol"
 )
 
@@ -36,11 +37,13 @@ type (
 	}
 	// Forced comes when the proxy must be other than asked for, because of the issuing one.
 	Forced struct {
-		Kind    string // of the proxy; empty if only Limited was forced
-		Limited bool
+		Kind    proxycert.Kind // of the proxy; None if the kind is as asked for
+		Limited bool           // it had to be limited
 	}
 	// Making comes before the proxy is signed.
 	Making struct{}
+	// Saved comes when attribute certificates are written to a file of their own.
+	Saved struct{ Path string }
 	// Made comes when the proxy is written.
 	Made struct {
 		Path     string
@@ -56,4 +59,5 @@ func (Refused) event()    {}
 func (Warned) event()     {}
 func (Forced) event()     {}
 func (Making) event()     {}
+func (Saved) event()      {}
 func (Made) event()       {}

@@ -21,8 +21,8 @@ type Config struct {
 	UID    int
 	Getenv func(string) string
 	Now    func() time.Time
-	// AskPass asks for the passphrase of a key; nil where nobody can be asked.
-	AskPass func(prompt string) ([]byte, error)
+	// AskPass asks for the passphrase of the key in a source; nil where nobody can be asked.
+	AskPass func(Source) ([]byte, error)
 	// Hosts are the names of this machine, for attribute certificates that are made for some
 	// hosts only.
 	Hosts []string
@@ -37,6 +37,9 @@ type VORequest struct {
 
 // Options say which proxy Init shall make. The zero value is a full RFC proxy of 12 hours from the
 // person's own certificate, without attributes.
+//
+// Repeated requests for one VO are put together; where one of them names no FQAN, the VO's root
+// group stands in its place.
 type Options struct {
 	// Cert and Key are files; empty: the usual places, see Find. Cert may be PKCS#12 or a proxy.
 	Cert, Key string
@@ -45,9 +48,9 @@ type Options struct {
 	// Issuer, if set, is the issuing credential, and nothing is looked for.
 	Issuer *proxycert.Credential
 
-	Out        string // the proxy file; empty: X509_USER_PROXY, then /tmp/x509up_u<uid>
-	Bits       int    // of the RSA key; 0: 2048. SameBits: as in the certificate.
-	Lifetime   time.Duration
+	Out        string         // the proxy file; empty: X509_USER_PROXY, then /tmp/x509up_u<uid>
+	Bits       int            // of the RSA key; 0: 2048. SameBits: as in the certificate.
+	Lifetime   time.Duration  // 0: DefaultLifetime
 	Kind       proxycert.Kind // proxycert.None: RFC, or what the issuing proxy is
 	Limited    bool
 	PathLength *int // nil: unlimited
@@ -70,10 +73,10 @@ type Options struct {
 	Trust   *trust.Store
 	Anchors *voms.Anchors
 
-	Timeout            time.Duration // for one server; 0: 60 s
-	SkipHostname       bool          // do not compare a server's host name with its certificate
-	SkipChainIntegrity bool          // allow proxies of different kinds in one chain
-	Legacy             protocol.LegacyMode
+	Timeout      time.Duration // for one server; 0: 60 s
+	SkipHostname bool          // do not compare a server's host name with its certificate
+	Legacy       protocol.LegacyMode
+	UserAgent    string // as which servers are asked; empty: "lanyard"
 
 	Verify       bool // verify the chain of the new proxy
 	DontVerifyAC bool // take attribute certificates as they come
@@ -103,9 +106,9 @@ type AC struct {
 
 // Result is what Init made. Where an error is returned beside a Path, the proxy was written.
 type Result struct {
-	Path       string
+	Path       string // of the proxy; with SeparateAC of the attribute certificates
 	Credential proxycert.Credential
-	Identity   string    // slash form
+	Identity   string    // slash form; known as soon as the certificate was read
 	NotAfter   time.Time // of the proxy
 	Clipped    bool      // the proxy ends with the issuing credential, earlier than asked for
 	ACs        []AC
