@@ -8,8 +8,10 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/lanyardhq/lanyard/internal/broker/bounds"
 	"github.com/lanyardhq/lanyard/internal/broker/custody"
 	"github.com/lanyardhq/lanyard/internal/broker/ledger"
+	"github.com/lanyardhq/lanyard/internal/broker/upkeep"
 	"github.com/lanyardhq/lanyard/internal/credential"
 	"github.com/lanyardhq/lanyard/internal/objectstore"
 )
@@ -39,11 +41,8 @@ type Gateways interface {
 	Await(ctx context.Context, seq int64) error
 }
 
-// Limits bound what one account may hold; zero means none.
-type Limits struct {
-	KeysPerAccount int // live keys of one account in one project
-	KeysPerHour    int // created by one account
-}
+// Limits bound what one account may hold of each kind; zero means none.
+type Limits = bounds.Limits
 
 // How long an answer waits for gateways to confirm what it tells. What took something away waits
 // longer, because people want to hear since when it is refused.
@@ -69,4 +68,12 @@ func (b *Broker) confirmed(ctx context.Context, seq int64, within time.Duration)
 		return time.Time{}
 	}
 	return b.Now().UTC()
+}
+
+// Run does what is due until ctx ends: what expired ends, what is ending is cleaned up, what a
+// crash left half made is settled, what ended long ago is removed. All servers may run it.
+func (b *Broker) Run(ctx context.Context) error {
+	u := upkeep.Upkeep{Store: b.Store, Ledger: b.ledger(), Now: b.now, Log: b.Log}
+	u.Run(ctx, upkeep.Task{Name: "buckets", Every: 30 * time.Second, Once: b.custody().Settle})
+	return nil
 }

@@ -7,7 +7,9 @@ import (
 
 	"github.com/lanyardhq/lanyard/internal/audit"
 	"github.com/lanyardhq/lanyard/internal/broker/ledger"
+	"github.com/lanyardhq/lanyard/internal/broker/standing"
 	"github.com/lanyardhq/lanyard/internal/credential"
+	"github.com/lanyardhq/lanyard/internal/fault"
 	"github.com/lanyardhq/lanyard/internal/identity"
 )
 
@@ -23,7 +25,7 @@ type Receipt struct {
 // Extend moves the end of an active credential later: to now + life, to until, or as late as
 // allowed if both are zero. It never shortens: who asks for less than there is gets what there is.
 func (b *Broker) Extend(ctx context.Context, by identity.Actor, ref string, life time.Duration, until time.Time, once audit.Once) (credential.Credential, error) {
-	c, _, err := b.credential(ctx, by, ref, identity.WriteKeys)
+	c, _, err := b.credential(ctx, by, ref, writes)
 	if err != nil {
 		return c, err
 	}
@@ -41,9 +43,13 @@ func (b *Broker) Extend(ctx context.Context, by identity.Actor, ref string, life
 		if err := p.RefuseWork(b.now()); err != nil {
 			return c, err
 		}
-		at, err := b.expiry(p, c.Kind, life, until)
+		at, err := b.bounds().Expiry(p, c.Kind, life, until)
 		if err != nil || !at.After(c.ExpiresAt) {
 			return c, err
+		}
+		if at = b.bounds().Within(c, at); !at.After(c.ExpiresAt) {
+			return c, fault.New(fault.Limited, "%s %s ends with the certificate that it is made from, at %s", credential.Noun(c.Kind), c.PublicID, at.Format(time.RFC3339)).
+				WithHint("complete it with a newer chain if it is a delegation, or create a new one")
 		}
 		return c.Extend(b.now(), at)
 	})
@@ -69,7 +75,7 @@ func (b *Broker) End(ctx context.Context, by identity.Actor, ref string, once au
 }
 
 func (b *Broker) stopOne(ctx context.Context, by identity.Actor, ref string, once audit.Once, verb string, decide ledger.Decision) (Receipt, error) {
-	c, _, err := b.credential(ctx, by, ref, identity.WriteKeys)
+	c, _, err := b.credential(ctx, by, ref, writes)
 	if err != nil {
 		return Receipt{}, err
 	}
@@ -82,7 +88,7 @@ func (b *Broker) stopOne(ctx context.Context, by identity.Actor, ref string, onc
 
 // Thaw brings a frozen credential back, if by may lift that freeze and nothing else forbids it.
 func (b *Broker) Thaw(ctx context.Context, by identity.Actor, ref string, once audit.Once) (Receipt, error) {
-	c, _, err := b.credential(ctx, by, ref, identity.WriteKeys)
+	c, _, err := b.credential(ctx, by, ref, writes)
 	if err != nil {
 		return Receipt{}, err
 	}
@@ -93,7 +99,7 @@ func (b *Broker) Thaw(ctx context.Context, by identity.Actor, ref string, once a
 		}
 		why, err := b.obstacle(ctx, c)
 		if why != "" {
-			err = refuse(c, why)
+			err = standing.Refuse(c, why)
 		}
 		return thawed, err
 	})
@@ -105,7 +111,7 @@ func (b *Broker) Thaw(ctx context.Context, by identity.Actor, ref string, once a
 		return Receipt{}, err
 	}
 	if why != "" {
-		return Receipt{}, refuse(c, why)
+		return Receipt{}, standing.Refuse(c, why)
 	}
 	b.confirmed(ctx, seq, untilWorks)
 	return Receipt{Credentials: []credential.Credential{c}}, nil

@@ -13,15 +13,21 @@ import (
 
 // ListCredentials returns what f selects of those that by may see. F.ProjectID may be a name.
 // Without a project that is by's own; in a project, managers and deputies see all; the operator
-// sees all everywhere.
+// sees all everywhere. Without a kind it is of all kinds that the token covers.
 func (b *Broker) ListCredentials(ctx context.Context, by identity.Actor, f credential.Filter) ([]credential.Credential, error) {
+	if f.Kind == "" && !by.Operator && by.Holds(identity.ReadKeys) != by.Holds(identity.ReadProxies) {
+		f.Kind = s3key
+		if by.Holds(identity.ReadProxies) {
+			f.Kind = proxy
+		}
+	}
 	if f.ProjectID != "" {
-		p, err := b.project(ctx, by, f.ProjectID, identity.User, identity.ReadKeys)
+		p, err := b.project(ctx, by, f.ProjectID, identity.User, reads(f.Kind))
 		if err != nil {
 			return nil, err
 		}
 		f.ProjectID = p.ID
-	} else if err := b.admit(ctx, by, identity.ReadKeys); err != nil {
+	} else if err := b.admit(ctx, by, reads(f.Kind)); err != nil {
 		return nil, err
 	}
 	if !by.Operator && (f.ProjectID == "" || !by.In(f.ProjectID, identity.Deputy)) {
@@ -35,7 +41,7 @@ func (b *Broker) ListCredentials(ctx context.Context, by identity.Actor, f crede
 
 // Show returns one credential, by id or public id.
 func (b *Broker) Show(ctx context.Context, by identity.Actor, ref string) (credential.Credential, error) {
-	c, _, err := b.credential(ctx, by, ref, identity.ReadKeys)
+	c, _, err := b.credential(ctx, by, ref, reads)
 	return c, err
 }
 
@@ -81,7 +87,7 @@ func (b *Broker) ListAudit(ctx context.Context, by identity.Actor, f audit.Filte
 		whole = by.In(p.ID, identity.Deputy)
 	case by.Operator:
 	case f.Subject != "":
-		c, _, err := b.credential(ctx, by, f.Subject, identity.ReadKeys)
+		c, _, err := b.credential(ctx, by, f.Subject, reads)
 		if err != nil {
 			return nil, err
 		}
@@ -124,4 +130,9 @@ func (b *Broker) LongestLife(ctx context.Context, projectID, kind string) (time.
 		return 0, err
 	}
 	return b.Lifetime(p, kind).Max, nil
+}
+
+// Latest is the end that extending c would give now, where LongestLife is longest.
+func (b *Broker) Latest(c credential.Credential, longest time.Duration) time.Time {
+	return b.bounds().Within(c, b.now().Add(longest))
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"slices"
 
+	"github.com/lanyardhq/lanyard/internal/broker/standing"
 	"github.com/lanyardhq/lanyard/internal/credential"
 	"github.com/lanyardhq/lanyard/internal/fault"
 	"github.com/lanyardhq/lanyard/internal/identity"
@@ -24,14 +25,42 @@ func operator(by identity.Actor) error {
 
 // admit refuses actors who may do nothing at all, and tokens that do not cover the scope.
 func (b *Broker) admit(ctx context.Context, by identity.Actor, s identity.Scope) error {
+	if err := covers(by, s); err != nil {
+		return err
+	}
+	return b.known(ctx, by)
+}
+
+// covers refuses tokens that do not cover the scope.
+func covers(by identity.Actor, s identity.Scope) error {
+	if by.Operator || by.AccountID == "" || by.Holds(s) {
+		return nil
+	}
+	return fault.New(fault.Denied, "this token does not cover %s", s).WithHint("use one that has the scope %s", s)
+}
+
+// reads is the scope that shows credentials of a kind, writes the one that does something with them.
+func reads(kind string) identity.Scope {
+	if kind == proxy {
+		return identity.ReadProxies
+	}
+	return identity.ReadKeys
+}
+
+func writes(kind string) identity.Scope {
+	if kind == proxy {
+		return identity.WriteProxies
+	}
+	return identity.WriteKeys
+}
+
+// known refuses actors who may do nothing at all.
+func (b *Broker) known(ctx context.Context, by identity.Actor) error {
 	if by.Operator {
 		return nil
 	}
 	if by.AccountID == "" {
 		return fault.New(fault.Unauthenticated, "you are not signed in")
-	}
-	if !by.Holds(s) {
-		return fault.New(fault.Denied, "this token does not cover %s", s).WithHint("use one that has the scope %s", s)
 	}
 	a, err := b.Store.Account(ctx, by.AccountID)
 	switch {
@@ -63,14 +92,34 @@ func (b *Broker) project(ctx context.Context, by identity.Actor, ref string, rol
 }
 
 // credential finds a credential that by may see: an own one, or any in a project where by is
-// manager or deputy. Whoever may see one may also stop, end and extend it, given the scope.
-func (b *Broker) credential(ctx context.Context, by identity.Actor, ref string, s identity.Scope) (credential.Credential, credential.State, error) {
-	if err := b.admit(ctx, by, s); err != nil {
+// manager or deputy. Whoever may see one may also stop, end and extend it, given the scope, which
+// is reads or writes.
+func (b *Broker) credential(ctx context.Context, by identity.Actor, ref string, scope func(kind string) identity.Scope) (credential.Credential, credential.State, error) {
+	err := b.known(ctx, by)
+	if err == nil && covers(by, scope(proxy)) != nil { // a token for no kind at all learns nothing
+		err = covers(by, scope(s3key))
+	}
+	if err != nil {
 		return credential.Credential{}, nil, err
 	}
 	c, state, err := b.Store.Credential(ctx, ref)
 	if fault.CodeOf(err) == fault.NotFound || err == nil && c.OwnerID != by.AccountID && !by.In(c.ProjectID, identity.Deputy) {
-		return credential.Credential{}, nil, fault.New(fault.NotFound, "there is no key %.60q that you may see", ref)
+		return credential.Credential{}, nil, fault.New(fault.NotFound, "there is no key or proxy %.60q that you may see", ref)
+	}
+	if err == nil {
+		err = covers(by, scope(c.Kind))
+	}
+	if err != nil {
+		return credential.Credential{}, nil, err
+	}
+	return c, state, nil
+}
+
+// own is credential for what nobody but the owner may do, because it yields or takes material.
+func (b *Broker) own(ctx context.Context, by identity.Actor, ref string) (credential.Credential, credential.State, error) {
+	c, state, err := b.credential(ctx, by, ref, writes)
+	if err == nil && (by.AccountID == "" || c.OwnerID != by.AccountID) {
+		return credential.Credential{}, nil, fault.New(fault.Denied, "only its owner may use the %s %s", credential.Noun(c.Kind), c.PublicID)
 	}
 	return c, state, err
 }
@@ -94,52 +143,9 @@ func judgeRole(by identity.Actor, p project.Project, roles ...identity.Role) err
 	return nil
 }
 
-// obstacle returns why c may not be in force whatever its owner wants, or "". What lets a
-// credential into force asks before and after it writes; what stops an account, project or
-// provider looks for credentials before and after it writes. So one of two that run at once sees
-// the other.
+// obstacle returns why c may not be in force whatever its owner wants, or "".
 func (b *Broker) obstacle(ctx context.Context, c credential.Credential) (credential.Reason, error) {
-	p, err := b.Store.Project(ctx, c.ProjectID)
-	if err != nil {
-		return "", err
-	}
-	owner, err := b.Store.Account(ctx, c.OwnerID)
-	if err != nil {
-		return "", err
-	}
-	members, err := b.Store.ListMembers(ctx, c.ProjectID, c.OwnerID)
-	if err != nil {
-		return "", err
-	}
-	frozen, err := b.Store.ListFrozenProviders(ctx)
-	if err != nil {
-		return "", err
-	}
-	switch {
-	case !p.EndsAt.IsZero() && !b.now().Before(p.EndsAt):
-		return credential.ProjectEnded, nil
-	case !p.FrozenAt.IsZero():
-		return credential.ProjectFrozen, nil
-	case owner.Frozen():
-		return credential.AccountFrozen, nil
-	case slices.Contains(frozen, owner.Issuer):
-		return credential.ProviderFrozen, nil
-	case len(members) == 0:
-		return credential.LeftProject, nil
-	}
-	return "", nil
-}
-
-// refuse tells a person about an obstacle.
-func refuse(c credential.Credential, why credential.Reason) error {
-	text := map[credential.Reason]string{
-		credential.ProjectEnded:   "its project has ended",
-		credential.ProjectFrozen:  "its project is stopped",
-		credential.AccountFrozen:  "its owner's account is stopped",
-		credential.ProviderFrozen: "its owner's identity provider is stopped",
-		credential.LeftProject:    "its owner is not a member of its project",
-	}[why]
-	return fault.New(fault.Conflict, "%s %s cannot be in force: %s", c.Kind, c.PublicID, text)
+	return standing.Obstacle(ctx, b.Store, b.now(), c)
 }
 
 // workIn finds a project in which by may work: as a member, while it is in force.

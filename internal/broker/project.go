@@ -14,8 +14,11 @@ import (
 	"github.com/lanyardhq/lanyard/internal/project"
 )
 
-// s3key is the kind whose rule projects show.
-const s3key = "s3key"
+// The kinds that have rules of their own here: s3key is the one whose lifetime projects show.
+const (
+	s3key = "s3key"
+	proxy = "proxy"
+)
 
 // ProjectView is a project as one actor sees it.
 type ProjectView struct {

@@ -21,6 +21,7 @@ import (
 // returns fault.ErrStale: the broker reads again and decides anew.
 type Store interface {
 	Credentials
+	States
 	Projects
 	Members
 	Accounts
@@ -44,6 +45,14 @@ type Credentials interface {
 	SaveUses(context.Context, []credential.Use) error
 	// PurgeCredentials removes what ended before the time, and once-only promises older than that.
 	PurgeCredentials(ctx context.Context, before time.Time) error
+}
+
+// States keeps what becomes of credentials that are completed and used.
+type States interface {
+	// SaveState writes a changed credential under its Generation with its new state: fault.ErrStale.
+	SaveState(context.Context, credential.Credential, credential.State, audit.Change) (seq int64, err error)
+	// RecordUse notes a use together with its audit record.
+	RecordUse(context.Context, credential.Use, audit.Record) error
 }
 
 // Projects keeps projects.

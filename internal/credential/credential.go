@@ -158,8 +158,8 @@ type Wish struct {
 // A Bounded is a Kind whose credentials cannot outlive something outside Lanyard.
 type Bounded interface {
 	Kind
-	// Bound returns the latest end that c can have; zero if there is none.
-	Bound(Credential) (time.Time, error)
+	// Bound returns the latest end that a credential can have; zero if it has none.
+	Bound(Credential) time.Time
 }
 
 // Filter selects credentials; empty fields select all. Results are newest first.

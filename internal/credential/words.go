@@ -16,6 +16,14 @@ func Noun(kind string) string {
 	return "credential"
 }
 
+// Nouns is Noun for several.
+func Nouns(kind string) string {
+	if kind == "proxy" {
+		return "proxies"
+	}
+	return Noun(kind) + "s"
+}
+
 // Words renders d in the largest unit that divides it, for messages: "7 days", "36 hours".
 func Words(d time.Duration) string {
 	d = d.Truncate(time.Second)

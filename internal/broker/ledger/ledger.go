@@ -6,12 +6,14 @@ package ledger
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/lanyardhq/lanyard/internal/audit"
 	"github.com/lanyardhq/lanyard/internal/credential"
 	"github.com/lanyardhq/lanyard/internal/fault"
 	"github.com/lanyardhq/lanyard/internal/identity"
+	"github.com/lanyardhq/lanyard/material"
 )
 
 // Store is what a ledger needs of a database: part of the broker's.
@@ -155,6 +157,19 @@ func Record(by identity.Actor, at time.Time, verb string, c credential.Credentia
 		"expires_at": c.ExpiresAt.Format(time.RFC3339)}
 	if c.Reason != "" {
 		r.Detail["reason"] = string(c.Reason)
+	}
+	return r
+}
+
+// HandedOut adds to a record what of the material is worth remembering.
+func HandedOut(r audit.Record, m material.Material) audit.Record {
+	r = r.With("material_expires_at", m.ExpiresAt.Format(time.RFC3339))
+	if m.X509 == nil {
+		return r
+	}
+	r = r.With("subject", m.X509.Subject)
+	for _, vo := range m.X509.VOs {
+		r = r.With("vo "+vo.Name, strings.Join(vo.FQANs, " "))
 	}
 	return r
 }
