@@ -57,7 +57,7 @@ func (r *run) check() error {
 		bad = &Error{Reason: BadAC, Alias: ac.Alias, Path: r.result.Path,
 			Fault: fault.New(fault.Conflict, "the attributes of %s do not verify here: %v", ac.Alias, ac.Err).WithCause(ac.Err)}
 		if e, ok := errors.AsType[*voms.Error](ac.Err); ok {
-			bad.Fault = bad.Fault.WithHint("%s", e.Hint)
+			bad.Fault = bad.Fault.WithHint("%s", e.Hint())
 		}
 	}
 	if bad != nil {
