@@ -27,6 +27,8 @@ var rows = map[string]int{
 	"api": 1, "internal/identity": 1, "internal/project": 1, "internal/bucket": 1, "internal/credential": 1,
 	"internal/audit": 1, "internal/session": 1, "internal/feed": 1, "internal/deliver": 1, "internal/objectstore": 1,
 	"internal/vo": 1,
+	// How databases are spoken with.
+	"internal/store/database": 1, "internal/store/seal": 1,
 
 	"internal/kind/…": 2, "internal/deliver/…": 2, "internal/objectstore/…": 2, "internal/login/…": 2, "internal/broker/…": 2, "client": 2,
 	"internal/store/…": 2, // what the store is made of

@@ -5,26 +5,169 @@ package authority
 
 import (
 	"context"
-	"errors"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"log/slog"
+	"time"
 
+	"github.com/lanyardhq/lanyard/internal/audit"
+	"github.com/lanyardhq/lanyard/internal/fault"
 	"github.com/lanyardhq/lanyard/internal/identity"
+	"github.com/lanyardhq/lanyard/internal/project"
 	"github.com/lanyardhq/lanyard/internal/vo"
-	"github.com/lanyardhq/lanyard/voms/protocol"
+	"github.com/lanyardhq/lanyard/proxycert/trust"
 )
 
-var errNotYet = errors.New("not written yet")
-
-// Authority runs the VOs. It is safe for concurrent use.
-type Authority struct{}
-
-// Attributes gives the holder an attribute certificate of the VO with that name. What it refuses
-// is a *protocol.Error.
-func (a *Authority) Attributes(ctx context.Context, name string, h vo.Holder, r protocol.Request) (protocol.Answer, error) {
-	return protocol.Answer{}, errNotYet
+// Store is what authority needs of a database. Absent things are NotFound faults. Each write is one
+// transaction, with its audit record.
+type Store interface {
+	Holdings
+	Members
+	Certificates
 }
 
-// LinkCertificate notes that certificates with these names, in slash form, are the account's. By
-// is the operator, or the account itself when it has proved to hold the key.
-func (a *Authority) LinkCertificate(ctx context.Context, by identity.Actor, accountID, subject, issuer string) error {
-	return errNotYet
+// Holdings knows who holds what.
+type Holdings interface {
+	// Holding returns the facts about the holder of a certificate.
+	Holding(context.Context, vo.Question) (vo.Facts, error)
+	// AccountFacts returns the facts about an account, without a certificate.
+	AccountFacts(ctx context.Context, vo, accountID string) (vo.Facts, error)
+	// Record writes an audit record that goes with no other change.
+	Record(context.Context, audit.Record) error
+	// Account finds by id.
+	Account(ctx context.Context, id string) (identity.Account, error)
+	// Project finds by id or by name.
+	Project(ctx context.Context, ref string) (project.Project, error)
+}
+
+// Members keeps written memberships.
+type Members interface {
+	// Members returns those of a VO, those of one account if accountID is not empty, oldest first.
+	Members(ctx context.Context, vo, accountID string) ([]vo.Member, error)
+	// SaveMembers writes and removes memberships, all or none.
+	SaveMembers(context.Context, []vo.MemberChange) error
+}
+
+// Certificates knows which certificates of other authorities are whose.
+type Certificates interface {
+	Certificates(ctx context.Context, accountID string) ([]vo.Certificate, error)
+	// LinkCertificate writes nothing if that is known. A certificate of another account is a
+	// Conflict fault.
+	LinkCertificate(context.Context, vo.Certificate, audit.Record) error
+	UnlinkCertificate(context.Context, vo.Certificate, audit.Record) error
+}
+
+// OnlineCA is what authority needs of Lanyard's own certification authority.
+type OnlineCA interface {
+	// Issued reports whether a path ends at the CA; foreign that it ends elsewhere but claims the
+	// CA's name.
+	Issued(path []*x509.Certificate) (own, foreign bool)
+	Chain() []*x509.Certificate
+}
+
+// Config is what an Authority is made of. All but CA and Others are required.
+type Config struct {
+	VOs   []vo.VO
+	Store Store
+	// CA is Lanyard's own, nil if it has none.
+	CA OnlineCA
+	// Keys give the certificate and key of each VO's attribute authority, by the VO's name.
+	Keys map[string]func() (*tls.Certificate, error)
+	// Trust returns the CAs that the attribute authorities' certificates are checked against, and
+	// Options how strictly.
+	Trust   func() (*trust.Store, error)
+	Options trust.Options
+	// Others returns the VOs that Lanyard is a client of.
+	Others func() ([]View, error)
+	Now    func() time.Time
+	Log    *slog.Logger
+}
+
+// Authority runs the VOs. It is safe for concurrent use.
+type Authority struct {
+	c        Config
+	refusals refusals
+}
+
+// New returns the authority for c.
+func New(c Config) *Authority {
+	if c.Others == nil {
+		c.Others = func() ([]View, error) { return nil, nil }
+	}
+	return &Authority{c: c}
+}
+
+func (a *Authority) now() time.Time { return a.c.Now().UTC().Truncate(time.Second) }
+
+// vo finds a VO that is decided about here.
+func (a *Authority) vo(name string) (vo.VO, error) {
+	for _, v := range a.c.VOs {
+		if v.Name == name {
+			return v, nil
+		}
+	}
+	return vo.VO{}, fault.New(fault.NotFound, "there is no VO %.70q here", name)
+}
+
+// manages lets those pass who decide about the members of v: the operator, and the managers of the
+// project that the configuration names. It tells why others may not.
+func (a *Authority) manages(ctx context.Context, by identity.Actor, v vo.VO, scope identity.Scope) error {
+	if by.Operator {
+		return nil
+	}
+	if !by.Holds(scope) {
+		return fault.New(fault.Denied, "this token does not cover %s", scope).WithHint("use one that has the scope %s", scope)
+	}
+	denied := fault.New(fault.Denied, "only the operator may do this").WithHint("ask the people who run this installation")
+	if v.Project == "" {
+		return denied
+	}
+	p, err := a.c.Store.Project(ctx, v.Project)
+	switch {
+	case fault.CodeOf(err) == fault.NotFound:
+		return denied
+	case err != nil:
+		return fmt.Errorf("find the project of VO %s: %w", v.Name, err)
+	case !by.In(p.ID, identity.Manager):
+		return fault.New(fault.Denied, "only managers of project %s decide about the members of %s", p.Name, v.Name)
+	}
+	return nil
+}
+
+// signer returns the key of a VO's attribute authority. Its certificate is checked each time, before
+// anything is signed that nobody would accept.
+func (a *Authority) signer(v vo.VO, now time.Time) (*tls.Certificate, error) {
+	key, ok := a.c.Keys[v.Name]
+	if !ok {
+		return nil, fmt.Errorf("there is no certificate for the attribute authority of %s", v.Name)
+	}
+	pair, err := key()
+	if err != nil {
+		return nil, fmt.Errorf("certificate of the attribute authority of %s: %w", v.Name, err)
+	}
+	store, err := a.c.Trust()
+	if err != nil {
+		return nil, fmt.Errorf("read the trusted authorities: %w", err)
+	}
+	var chain []*x509.Certificate
+	for i, der := range pair.Certificate {
+		c := pair.Leaf
+		if i > 0 || c == nil {
+			if c, err = x509.ParseCertificate(der); err != nil {
+				return nil, fmt.Errorf("certificate of the attribute authority of %s: %w", v.Name, err)
+			}
+		}
+		chain = append(chain, c)
+	}
+	if len(chain) == 0 {
+		return nil, fmt.Errorf("the attribute authority of %s has no certificate", v.Name)
+	}
+	if _, err := store.Verify(chain, now, a.c.Options); err != nil {
+		return nil, fmt.Errorf("certificate of the attribute authority of %s: %w", v.Name, err)
+	}
+	if pair.Leaf == nil {
+		pair = &tls.Certificate{Certificate: pair.Certificate, PrivateKey: pair.PrivateKey, Leaf: chain[0]}
+	}
+	return pair, nil
 }

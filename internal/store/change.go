@@ -7,6 +7,7 @@ import (
 	"github.com/lanyardhq/lanyard/internal/audit"
 	"github.com/lanyardhq/lanyard/internal/feed"
 	"github.com/lanyardhq/lanyard/internal/store/database"
+	"github.com/lanyardhq/lanyard/internal/store/grid"
 )
 
 // tx is a change under way.
@@ -49,6 +50,16 @@ func (s *Store) through(ctx context.Context, write func(context.Context, func(co
 	return err
 }
 
+// newGrid lends the part about virtual organisations our transactions.
+func (s *Store) newGrid() *grid.Grid {
+	lend := func(write func(context.Context, func(context.Context, *tx) error) error) func(context.Context, func(context.Context, grid.Tx) error) error {
+		return func(ctx context.Context, do func(context.Context, grid.Tx) error) error {
+			return write(ctx, func(ctx context.Context, t *tx) error { return do(ctx, t) })
+		}
+	}
+	return &grid.Grid{DB: s.db, Box: s.box, Write: lend(s.write), Revoke: lend(s.revoke)}
+}
+
 // readHeads reads the heads, once.
 func (t *tx) readHeads(ctx context.Context) (err error) {
 	if t.headsRead {
@@ -61,6 +72,9 @@ func (t *tx) readHeads(ctx context.Context) (err error) {
 	t.headsRead = err == nil
 	return err
 }
+
+// Record implements grid.Tx.
+func (t *tx) Record(ctx context.Context, r audit.Record) error { return t.record(ctx, r) }
 
 // record appends to the audit chain.
 func (t *tx) record(ctx context.Context, r audit.Record) error {

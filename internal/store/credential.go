@@ -236,13 +236,15 @@ func (t *tx) saveUses(ctx context.Context, uses ...credential.Use) error {
 }
 
 // PurgeCredentials removes credentials that ended before the time, and promises made before it.
+// Proxies stay until their time is over: lists of revoked certificates name them.
 // Gateways are told to forget.
 func (s *Store) PurgeCredentials(ctx context.Context, before time.Time) error {
 	const portion = 500 // so that others can write in between
 	for n := portion; n == portion; {
 		err := s.write(ctx, func(ctx context.Context, t *tx) error {
 			ids, err := database.List(ctx, t, database.Text, `DELETE FROM credential WHERE id IN (
-				SELECT id FROM credential WHERE status = $1 AND ended_at > 0 AND ended_at < $2`+database.Limit(portion)+`) RETURNING id`,
+				SELECT id FROM credential WHERE status = $1 AND ended_at > 0 AND ended_at < $2
+				AND (kind <> 'proxy' OR expires_at < $2)`+database.Limit(portion)+`) RETURNING id`,
 				string(credential.Ended), before)
 			if err != nil {
 				return err

@@ -18,6 +18,7 @@ import (
 
 	"github.com/lanyardhq/lanyard/internal/fault"
 	"github.com/lanyardhq/lanyard/internal/store/database"
+	"github.com/lanyardhq/lanyard/internal/store/grid"
 	"github.com/lanyardhq/lanyard/internal/store/seal"
 )
 
@@ -36,6 +37,7 @@ type Config struct {
 
 // Store is an open database. It is safe for concurrent use.
 type Store struct {
+	*grid.Grid
 	db     *database.DB
 	box    *seal.Box
 	now    func() time.Time
@@ -52,7 +54,8 @@ var migrations embed.FS
 func Open(ctx context.Context, c Config) (*Store, error) {
 	s := &Store{now: c.Now, log: cmp.Or(c.Log, slog.New(slog.DiscardHandler)), signal: signal{heard: make(chan struct{})}}
 	var err error
-	if s.box, err = seal.NewBox(c.Keys, "master_key.proof", "credential.state", "ticket.data", "signing_key.private_key"); err != nil {
+	if s.box, err = seal.NewBox(c.Keys, "master_key.proof", "credential.state", "ticket.data", "signing_key.private_key",
+		"authority_key.private_key"); err != nil {
 		return nil, err
 	}
 	switch {
@@ -66,6 +69,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.Grid = s.newGrid()
 	texts, err := fs.Sub(migrations, "migrations")
 	if err == nil {
 		err = s.db.Migrate(ctx, texts)

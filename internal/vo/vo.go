@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"time"
 
+	"github.com/lanyardhq/lanyard/internal/audit"
 	"github.com/lanyardhq/lanyard/internal/identity"
 	"github.com/lanyardhq/lanyard/material"
 	"github.com/lanyardhq/lanyard/proxycert"
@@ -79,6 +80,13 @@ type Member struct {
 	ExpiresAt time.Time // zero: open end
 }
 
+// A MemberChange writes a membership, or removes it, and says who does so.
+type MemberChange struct {
+	Member  Member
+	Removed bool
+	Record  audit.Record
+}
+
 // A Holder is who asks an attribute authority for a certificate, as the edge verified them.
 type Holder struct {
 	// Chain is what the client showed, leaf first, and Result what it means.
@@ -114,8 +122,6 @@ type Revocation struct {
 	At     time.Time
 	// OnHold says that it may come back.
 	OnHold bool
-	// Stopped says that the operator took it out of force, or the owner's rights ended.
-	Stopped bool
 }
 
 // A RevocationList is a CRL as it was last published.
