@@ -38,7 +38,7 @@ var rows = map[string]int{
 	"internal/broker": 3, "internal/login": 3, "internal/store": 3, "internal/gateway/…": 3, "internal/authority": 3,
 	// The command line's own use cases; its commands are a row above.
 	"internal/cli/console": 3, "internal/cli/setup": 3, "internal/cli/shortkey": 3, "internal/cli/gridproxy": 3,
-	"internal/cli/lifecycle": 3,
+	"internal/cli/lifecycle": 3, "internal/cli/site": 3,
 
 	"internal/cli": 4, "internal/cli/…": 4, "internal/httpapi": 4, "internal/portal": 4, "internal/gateway": 4, "internal/issuer": 4,
 	"internal/config": 4, "internal/attributeauthority": 4,
@@ -56,7 +56,7 @@ var words = []string{"internal/identity", "internal/project", "internal/bucket",
 var grid = []string{"proxycert/dn", "proxycert/keyfile", "proxycert/trust", "proxycert", "voms", "voms/protocol"}
 
 // shared is what all commands are made of. It stands in row 3 and may import those before it here.
-var shared = []string{"internal/cli/console", "internal/cli/lifecycle"}
+var shared = []string{"internal/cli/console", "internal/cli/lifecycle", "internal/cli/site"}
 
 // public packages can be imported by other programs, so they import nothing internal.
 var public = []string{"material", "sigv4", "api", "client", "proxycert/dn", "proxycert/keyfile",

@@ -8,6 +8,7 @@ import (
 
 	"github.com/lanyardhq/lanyard/internal/cli/console"
 	"github.com/lanyardhq/lanyard/internal/cli/gridproxy"
+	"github.com/lanyardhq/lanyard/internal/cli/site"
 	"github.com/lanyardhq/lanyard/proxycert"
 	"github.com/lanyardhq/lanyard/proxycert/dn"
 	"github.com/lanyardhq/lanyard/voms"
@@ -35,14 +36,14 @@ type fileDocument struct {
 
 // acDocument is one attribute certificate in it.
 type acDocument struct {
-	VO            string        `json:"vo"`
-	Issuer        string        `json:"issuer"`
-	URI           string        `json:"uri"` // host:port of the VO's server
-	FQANs         []string      `json:"fqans"`
-	Attributes    []acAttribute `json:"attributes"`
-	Targets       []string      `json:"targets,omitempty"`
-	ExpiresAt     time.Time     `json:"expires_at"`
-	EndsInSeconds int64         `json:"ends_in_seconds"`
+	VO            string           `json:"vo"`
+	Issuer        string           `json:"issuer"`
+	URI           string           `json:"uri"` // host:port of the VO's server
+	FQANs         []string         `json:"fqans"`
+	Attributes    []site.Attribute `json:"attributes"`
+	Targets       []string         `json:"targets,omitempty"`
+	ExpiresAt     time.Time        `json:"expires_at"`
+	EndsInSeconds int64            `json:"ends_in_seconds"`
 }
 
 // document describes a proxy file.
@@ -55,10 +56,10 @@ func (a *app) document(path string, c proxycert.Credential, acs []*voms.AC) file
 		d.Kind = i.Kind.String()
 	}
 	for _, ac := range acs {
-		one := acDocument{VO: ac.VO, Issuer: ac.Issuer, URI: ac.URI(), FQANs: append([]string{}, ac.FQANs...), Attributes: []acAttribute{}, Targets: ac.Targets,
+		one := acDocument{VO: ac.VO, Issuer: ac.Issuer, URI: ac.URI(), FQANs: append([]string{}, ac.FQANs...), Attributes: []site.Attribute{}, Targets: ac.Targets,
 			ExpiresAt: ac.NotAfter.UTC(), EndsInSeconds: a.seconds(ac.NotAfter)}
 		for _, g := range ac.Attributes {
-			one.Attributes = append(one.Attributes, acAttribute(g))
+			one.Attributes = append(one.Attributes, site.Attribute(g))
 		}
 		d.ACs = append(d.ACs, one)
 	}
@@ -110,13 +111,13 @@ func (a *app) runInfo(ctx context.Context, path string) error {
 		return explained(err)
 	}
 	d := a.document(i.Path, proxycert.Credential{Chain: i.Chain}, readable(i.ACs))
-	v := a.decide(ctx, verifying{}, judge{at: a.Now(), hosts: a.c.Hosts}, i.Path)
+	v := a.decide(ctx, verifying{}, site.Judge{At: a.Now(), Hosts: a.c.Hosts}, i.Path)
 	d.Verdict, d.Reason = v.Verdict, v.Reason
 	return a.Show(console.Result{Document: d, Values: []string{d.Path}, Env: [][2]string{{"X509_USER_PROXY", d.Path}}, Text: func() {
 		a.Fields([][2]string{{"identity", d.Identity}, {"kind", kindOf(d)}, {"ends", a.When(d.ExpiresAt)}, {"file", d.Path}})
 		a.tellACs(d)
 		switch {
-		case v.Verdict != accepted:
+		case v.Verdict != site.Accepted:
 			a.Print("✗ A strict site would reject it: %s", console.Clean(v.Reason))
 			if v.Hint != "" {
 				a.Print("  %s", console.Clean(v.Hint))

@@ -11,6 +11,7 @@ import (
 	"github.com/lanyardhq/lanyard/api"
 	"github.com/lanyardhq/lanyard/internal/cli/console"
 	"github.com/lanyardhq/lanyard/internal/cli/gridproxy"
+	"github.com/lanyardhq/lanyard/internal/cli/site"
 	"github.com/lanyardhq/lanyard/proxycert"
 	"github.com/lanyardhq/lanyard/voms"
 	"github.com/spf13/cobra"
@@ -119,15 +120,15 @@ func (f making) options(wanted []api.VOMS) (gridproxy.Options, error) {
 
 // trusting adds what the server tells of authorities and VOs to what this machine has.
 func (a *app) trusting(ctx context.Context, o *gridproxy.Options) {
-	g := a.grid(ctx, 0)
-	if g.documents.CA == "" && len(g.documents.VOs) == 0 {
+	here := site.Ask(ctx, a.Console, a.certDir(), a.vomsDir(), 0)
+	if !here.Told() {
 		return // the engine looks at this machine
 	}
-	if s, err := g.store(); err == nil {
+	if s, err := here.Store(); err == nil {
 		o.Trust = s
 	}
-	anchors := g.anchors()
-	o.Anchors, o.Servers = &anchors, g.servers()
+	anchors := here.Anchors()
+	o.Anchors, o.Servers = &anchors, here.Servers()
 }
 
 // passphrase reads a passphrase from the input.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/rsa"
+	"time"
 
 	"github.com/lanyardhq/lanyard/api"
 	"github.com/lanyardhq/lanyard/internal/cli/console"
@@ -15,6 +16,9 @@ import (
 // keyBits is the size of the RSA keys that are made here. Other kinds of key are not taken by all
 // of the grid's software.
 const keyBits = 2048
+
+// abandonWait is how long the server may take to end what nobody will use.
+const abandonWait = 5 * time.Second
 
 // certificate has the server issue a short-lived certificate for a key that is made here, and makes
 // it the issuer in o.
@@ -80,7 +84,7 @@ func (a *app) abandon(ctx context.Context, k *api.Credential) {
 	if k == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), documentsWait)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abandonWait)
 	defer cancel()
 	if c, err := a.Connect(); err == nil {
 		_, _ = c.DeleteCredential(ctx, k.ID) // it ends by itself if this fails

@@ -2,14 +2,19 @@ package proxy
 
 import (
 	"context"
+	"os"
 	"strings"
 	"time"
 
 	"github.com/lanyardhq/lanyard/internal/cli/console"
-	"github.com/lanyardhq/lanyard/proxycert/trust"
+	"github.com/lanyardhq/lanyard/internal/cli/gridproxy"
+	"github.com/lanyardhq/lanyard/internal/cli/site"
 	"github.com/lanyardhq/lanyard/voms"
 	"github.com/spf13/cobra"
 )
+
+// documentsFresh is how long the server is not asked again whom to trust.
+const documentsFresh = time.Hour
 
 // verifying holds the flags of verify.
 type verifying struct {
@@ -39,23 +44,22 @@ func (a *app) verify() *cobra.Command {
 }
 
 func (a *app) runVerify(ctx context.Context, f verifying, file string) error {
-	j := judge{at: a.Now(), hosts: f.hosts, legacy: f.legacy, independent: f.independent}
+	j := site.Judge{At: a.Now(), Hosts: f.hosts, Legacy: f.legacy, Independent: f.independent}
 	if f.at != "" {
 		var err error
-		if j.at, err = a.ParseMoment(f.at); err != nil {
+		if j.At, err = a.ParseMoment(f.at); err != nil {
 			return err
 		}
 	}
-	if len(j.hosts) == 0 {
-		j.hosts = a.c.Hosts
+	if len(j.Hosts) == 0 {
+		j.Hosts = a.c.Hosts
 	}
 	v := a.decide(ctx, f, j, a.path(file))
-	v.File = a.path(file)
 	r := console.Result{Document: v, Values: []string{v.Verdict}, Text: func() { a.tellVerdict(v) }}
 	if err := a.Show(r); err != nil {
 		return err
 	}
-	if v.Verdict != accepted {
+	if v.Verdict != site.Accepted {
 		return &console.ChildExit{Code: int(console.Failed)}
 	}
 	return nil
@@ -63,40 +67,64 @@ func (a *app) runVerify(ctx context.Context, f verifying, file string) error {
 
 // decide lets j decide about a file. What keeps it from looking at the file is a reason to reject
 // it, too.
-func (a *app) decide(ctx context.Context, f verifying, j judge, file string) verdict {
+func (a *app) decide(ctx context.Context, f verifying, j site.Judge, file string) site.Verdict {
 	text, err := readFile(file)
 	if err == nil {
-		j.trust, j.anchors, err = a.anchors(ctx, f.caDir, f.vomsDir)
+		here := a.site(ctx, f)
+		j.Anchors = here.Anchors()
+		j.Trust, err = here.Store()
 	}
-	if err == nil {
-		return j.judge(text)
+	v := site.Verdict{}
+	if err != nil {
+		v = j.Reject(err)
+	} else {
+		v = j.Decide(text)
 	}
-	v := verdict{Schema: "lanyard/v1/proxy.verdict", Verdict: accepted, ACs: []acVerdict{}, CheckedAt: j.at.UTC()}
-	v.reject(err)
+	v.File = file
 	return v
 }
 
-// anchors are whom to trust: what the directories say that are named, else what this machine has,
-// with what the server says of its own.
-func (a *app) anchors(ctx context.Context, caDir, vomsDir string) (*trust.Store, voms.Anchors, error) {
-	var g grid
-	if caDir == "" || vomsDir == "" {
-		g = a.grid(ctx, documentsFresh)
+// site is whom to trust: what the directories say that are named, else what this machine has, with
+// what the server tells.
+func (a *app) site(ctx context.Context, f verifying) site.Site {
+	var s site.Site
+	if f.caDir == "" || f.vomsDir == "" {
+		s = site.Ask(ctx, a.Console, a.certDir(), a.vomsDir(), documentsFresh)
 	}
-	if caDir != "" {
-		g.caDir, g.documents = caDir, documents{VOs: g.documents.VOs}
+	if f.caDir != "" {
+		s = s.WithCA(f.caDir)
 	}
-	if vomsDir != "" {
-		g.vomsDir, g.documents.VOs = vomsDir, nil
+	if f.vomsDir != "" {
+		s = s.WithVOs(f.vomsDir)
 	}
-	store, err := g.store()
-	return store, g.anchors(), err
+	return s
+}
+
+// certDir is where this machine keeps authorities, "" where it has none.
+func (a *app) certDir() string {
+	dir := gridproxy.CertDir(a.machine(), "")
+	if _, err := os.Stat(dir); err != nil && a.Getenv("X509_CERT_DIR") == "" {
+		return ""
+	}
+	return dir
+}
+
+// vomsDir is where it keeps whom it trusts with VOs.
+func (a *app) vomsDir() string {
+	const system = "/etc/grid-security/vomsdir"
+	if dir := a.Getenv("X509_VOMS_DIR"); dir != "" {
+		return dir
+	}
+	if _, err := os.Stat(system); err != nil {
+		return ""
+	}
+	return system
 }
 
 // tellVerdict prints a verdict for people.
-func (a *app) tellVerdict(v verdict) {
+func (a *app) tellVerdict(v site.Verdict) {
 	var parts []string
-	if v.Verdict == accepted {
+	if v.Verdict == site.Accepted {
 		a.Print("✓ Accepted: %s", console.Clean(v.Identity))
 		if v.Reason != "" {
 			parts = append(parts, v.Reason)
@@ -108,21 +136,21 @@ func (a *app) tellVerdict(v verdict) {
 		}
 	}
 	var fields [][2]string
-	if v.Verdict != accepted {
+	if v.Verdict != site.Accepted {
 		fields = append(fields, [2]string{"  identity", v.Identity})
 	}
 	fields = append(fields, [2]string{"  kind", v.Kind}, [2]string{"  note", strings.Join(parts, "; ")}, [2]string{"  ends", a.endsAt(v.ExpiresAt, v.CheckedAt)})
 	a.Fields(fields)
 	for _, ac := range v.ACs {
 		mark, text := "✓", ac.VO+": "+strings.Join(ac.FQANs, ", ")
-		if ac.Verdict != accepted {
-			mark, text = "✗", nameOf(ac.VO)+" rejected: "+ac.Reason
+		if ac.Verdict != site.Accepted {
+			mark, text = "✗", site.NameOf(ac.VO)+" rejected: "+ac.Reason
 		}
 		a.Print("  %s %s", mark, console.Clean(text))
 		for _, g := range ac.Attributes {
 			a.Print("    %s", console.Clean(voms.Attribute(g).String()))
 		}
-		if ac.Verdict == accepted {
+		if ac.Verdict == site.Accepted {
 			a.Print("    ends %s", a.endsAt(ac.ExpiresAt, v.CheckedAt))
 		} else if ac.Hint != "" {
 			a.Print("    %s", console.Clean(ac.Hint))

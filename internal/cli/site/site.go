@@ -1,4 +1,6 @@
-package proxy
+// Package site is this machine as a grid site: whom it trusts, and what it would decide about a proxy
+// file. It imports rows 0 to 2 and the console.
+package site
 
 import (
 	"context"
@@ -12,7 +14,7 @@ import (
 	"time"
 
 	"github.com/lanyardhq/lanyard/api"
-	"github.com/lanyardhq/lanyard/internal/cli/gridproxy"
+	"github.com/lanyardhq/lanyard/internal/cli/console"
 	"github.com/lanyardhq/lanyard/internal/deliver"
 	"github.com/lanyardhq/lanyard/internal/fault"
 	"github.com/lanyardhq/lanyard/proxycert/keyfile"
@@ -21,14 +23,8 @@ import (
 	"github.com/lanyardhq/lanyard/voms/protocol"
 )
 
-const (
-	documentsFresh = time.Hour       // for which the server is not asked again
-	documentsWait  = 5 * time.Second // for the server, where older documents do as well
-)
-
-// systemVomsDir is where grid software keeps whom it trusts with VOs, unless X509_VOMS_DIR says
-// otherwise.
-const systemVomsDir = "/etc/grid-security/vomsdir"
+// wait is how long the server may take, because older documents do nearly as well.
+const wait = 5 * time.Second
 
 // documents are what a Lanyard server tells everybody of its authority and its VOs.
 type documents struct {
@@ -38,23 +34,17 @@ type documents struct {
 	VOs       []api.VO  `json:"vos"`
 }
 
-// A grid is whom this machine trusts: directories that somebody installed, "" for none, and what
-// the server tells. So nothing needs to be installed where a server is known.
-type grid struct {
-	caDir, vomsDir string
-	documents      documents
+// A Site is whom a machine trusts: directories that somebody installed, "" for none, and what the
+// server tells. So nothing needs to be installed where a server is known.
+type Site struct {
+	CADir, VomsDir string
+	told           documents
 }
 
-// grid finds out whom this machine trusts. The server's part comes from a cache that is renewed
-// when it is older than fresh; without a server, or an answer, there is none.
-func (a *app) grid(ctx context.Context, fresh time.Duration) grid {
-	g := grid{caDir: gridproxy.CertDir(a.machine(), ""), vomsDir: a.Getenv("X509_VOMS_DIR")}
-	if a.Getenv("X509_CERT_DIR") == "" && !exists(g.caDir) {
-		g.caDir = ""
-	}
-	if g.vomsDir == "" && exists(systemVomsDir) {
-		g.vomsDir = systemVomsDir
-	}
+// Ask completes the directories of a machine with what its server tells. That comes from a cache,
+// which is renewed when it is older than fresh; without a server, or an answer, there is nothing.
+func Ask(ctx context.Context, a *console.Console, caDir, vomsDir string, fresh time.Duration) Site {
+	g := Site{CADir: caDir, VomsDir: vomsDir}
 	server, err := a.ServerURL()
 	if err != nil {
 		return g
@@ -62,19 +52,19 @@ func (a *app) grid(ctx context.Context, fresh time.Duration) grid {
 	sum := sha256.Sum256([]byte(server))
 	path := filepath.Join(a.StateDir(), "grid-"+hex.EncodeToString(sum[:8])+".json")
 	if text, err := os.ReadFile(path); err == nil { //nolint:gosec // our own file
-		_ = json.Unmarshal(text, &g.documents)
+		_ = json.Unmarshal(text, &g.told)
 	}
-	if age := a.Now().Sub(g.documents.FetchedAt); age >= 0 && age < fresh {
+	if age := a.Now().Sub(g.told.FetchedAt); age >= 0 && age < fresh {
 		return g
 	}
-	ctx, cancel := context.WithTimeout(ctx, documentsWait)
+	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
-	d, err := a.fetch(ctx, server)
+	d, err := fetch(ctx, a, server)
 	if err != nil {
 		a.Detail("%s does not tell of its VOs: %v", server, err)
 		return g
 	}
-	g.documents = d
+	g.told = d
 	if text, err := json.Marshal(d); err == nil {
 		_ = deliver.Replace(path, text) // without a cache it is asked again
 	}
@@ -82,7 +72,7 @@ func (a *app) grid(ctx context.Context, fresh time.Duration) grid {
 }
 
 // fetch asks the server. What it does not have is empty.
-func (a *app) fetch(ctx context.Context, server string) (documents, error) {
+func fetch(ctx context.Context, a *console.Console, server string) (documents, error) {
 	d := documents{FetchedAt: a.Now().UTC()}
 	c, err := a.Client(server, nil)
 	if err != nil {
@@ -109,37 +99,52 @@ func ignoreAbsent(err error) error {
 	return err
 }
 
-// store is the authorities that are trusted.
-func (g grid) store() (*trust.Store, error) {
-	cas, err := keyfile.Certificates([]byte(g.documents.CA))
+// Told reports whether the server told of an authority or a VO.
+func (g Site) Told() bool { return g.told.CA != "" || len(g.told.VOs) > 0 }
+
+// WithCA is the site with the authorities in dir alone.
+func (g Site) WithCA(dir string) Site {
+	g.CADir, g.told.CA, g.told.CRL = dir, "", ""
+	return g
+}
+
+// WithVOs is the site with the VO servers in dir alone.
+func (g Site) WithVOs(dir string) Site {
+	g.VomsDir, g.told.VOs = dir, nil
+	return g
+}
+
+// Store is the authorities that are trusted.
+func (g Site) Store() (*trust.Store, error) {
+	cas, err := keyfile.Certificates([]byte(g.told.CA))
 	if err != nil {
 		cas = nil // the server has none
 	}
 	var crls [][]byte
-	for block, rest := pem.Decode([]byte(g.documents.CRL)); block != nil; block, rest = pem.Decode(rest) {
+	for block, rest := pem.Decode([]byte(g.told.CRL)); block != nil; block, rest = pem.Decode(rest) {
 		crls = append(crls, block.Bytes)
 	}
-	if g.caDir == "" {
+	if g.CADir == "" {
 		if len(cas) == 0 {
 			return nil, fault.New(fault.NotFound, "no certification authority is trusted on this machine").
 				WithHint("name a directory with --ca-dir or X509_CERT_DIR, or sign in at a server that has one: lanyard login")
 		}
 		return trust.New(cas).With(nil, crls), nil
 	}
-	s, err := trust.Load(g.caDir)
+	s, err := trust.Load(g.CADir)
 	if err != nil {
-		return nil, fault.New(fault.Invalid, "%s: %v", g.caDir, err).WithHint("install the authorities there (the packages ca-policy or igtf), or name another directory in X509_CERT_DIR")
+		return nil, fault.New(fault.Invalid, "%s: %v", g.CADir, err).WithHint("install the authorities there (the packages ca-policy or igtf), or name another directory in X509_CERT_DIR")
 	}
 	return s.With(cas, crls), nil
 }
 
-// anchors are the servers that may speak for VOs. A file of this machine goes before what the
+// Anchors are the servers that may speak for VOs. A file of this machine goes before what the
 // server tells.
-func (g grid) anchors() voms.Anchors {
+func (g Site) Anchors() voms.Anchors {
 	known := map[string]voms.LSC{}
-	for _, v := range g.documents.VOs {
+	for _, v := range g.told.VOs {
 		for _, s := range v.Servers {
-			if path, err := voms.LSCPath(g.vomsDir, v.Name, s.Host); g.vomsDir != "" && (err != nil || exists(path)) {
+			if path, err := voms.LSCPath(g.VomsDir, v.Name, s.Host); g.VomsDir != "" && (err != nil || exists(path)) {
 				continue
 			}
 			if lsc, err := voms.ParseLSC([]byte(s.LSC)); err == nil && s.LSC != "" {
@@ -147,13 +152,13 @@ func (g grid) anchors() voms.Anchors {
 			}
 		}
 	}
-	return voms.Anchors{Dir: g.vomsDir, Known: known}
+	return voms.Anchors{Dir: g.VomsDir, Known: known}
 }
 
-// servers are those that the server tells of.
-func (g grid) servers() []protocol.Server {
+// Servers are those that the server tells of.
+func (g Site) Servers() []protocol.Server {
 	var all []protocol.Server
-	for _, v := range g.documents.VOs {
+	for _, v := range g.told.VOs {
 		for _, s := range v.Servers {
 			all = append(all, protocol.Server{Alias: v.Name, Host: s.Host, Port: s.Port, DN: s.Subject, VO: v.Name})
 		}

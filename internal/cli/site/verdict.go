@@ -1,4 +1,4 @@
-package proxy
+package site
 
 import (
 	"errors"
@@ -12,12 +12,12 @@ import (
 
 // The verdicts.
 const (
-	accepted = "accept"
-	rejected = "reject"
+	Accepted = "accept"
+	Rejected = "reject"
 )
 
-// A verdict is what a strict site would decide about a proxy file, and why.
-type verdict struct {
+// A Verdict is what a strict site would decide about a proxy file, and why.
+type Verdict struct {
 	Schema  string `json:"schema"` // lanyard/v1/proxy.verdict
 	Verdict string `json:"verdict"`
 	// Reason is a sentence: why the file is rejected, or what to bear in mind of one that is
@@ -30,51 +30,51 @@ type verdict struct {
 	Kind      string      `json:"kind,omitempty"`
 	Limited   bool        `json:"limited"`
 	ExpiresAt time.Time   `json:"expires_at,omitzero"`
-	ACs       []acVerdict `json:"acs"`
+	ACs       []ACVerdict `json:"acs"`
 	CheckedAt time.Time   `json:"checked_at"`
 }
 
-// An acVerdict is about one attribute certificate.
-type acVerdict struct {
-	VO         string        `json:"vo"`
-	Verdict    string        `json:"verdict"`
-	Reason     string        `json:"reason"`
-	Code       string        `json:"code,omitempty"`
-	Hint       string        `json:"hint,omitempty"`
-	FQANs      []string      `json:"fqans"`
-	Attributes []acAttribute `json:"attributes"`
-	ExpiresAt  time.Time     `json:"expires_at,omitzero"`
+// An ACVerdict is about one attribute certificate.
+type ACVerdict struct {
+	VO         string      `json:"vo"`
+	Verdict    string      `json:"verdict"`
+	Reason     string      `json:"reason"`
+	Code       string      `json:"code,omitempty"`
+	Hint       string      `json:"hint,omitempty"`
+	FQANs      []string    `json:"fqans"`
+	Attributes []Attribute `json:"attributes"`
+	ExpiresAt  time.Time   `json:"expires_at,omitzero"`
 }
 
-// An acAttribute is a generic attribute.
-type acAttribute struct {
+// An Attribute is a generic attribute.
+type Attribute struct {
 	Name      string `json:"name"`
 	Value     string `json:"value"`
 	Qualifier string `json:"qualifier"`
 }
 
-// A judge is a site: whom it trusts and how strict it is.
-type judge struct {
-	trust   *trust.Store
-	anchors voms.Anchors
-	at      time.Time
-	hosts   []string
-	// legacy accepts legacy and draft proxies and SHA-1 signatures, independent proxies that carry
+// A Judge decides about proxy files: whom it trusts and how strict it is.
+type Judge struct {
+	Trust   *trust.Store
+	Anchors voms.Anchors
+	At      time.Time
+	Hosts   []string // names of the site's host
+	// Legacy accepts legacy and draft proxies and SHA-1 signatures, Independent proxies that carry
 	// none of their owner's rights.
-	legacy, independent bool
+	Legacy, Independent bool
 }
 
-// judge decides about the text of a proxy file. The chain and each attribute certificate are looked
+// Decide decides about the text of a proxy file. The chain and each attribute certificate are looked
 // at on their own, so that everything that is wrong is told; all of it has to be right.
-func (j judge) judge(text []byte) verdict {
-	v := verdict{Schema: "lanyard/v1/proxy.verdict", Verdict: accepted, ACs: []acVerdict{}, CheckedAt: j.at.UTC()}
+func (j Judge) Decide(text []byte) Verdict {
+	v := j.verdict()
 	credential, err := proxycert.Parse(text, nil)
 	if err != nil {
 		v.reject(err)
 		return v
 	}
-	options := trust.Options{AllowSHA1: j.legacy}
-	chain := proxycert.Verifier{Trust: j.trust, Options: options, At: j.at, AllowLegacy: j.legacy, AllowDraft: j.legacy, AllowIndependent: j.independent}
+	options := trust.Options{AllowSHA1: j.Legacy}
+	chain := proxycert.Verifier{Trust: j.Trust, Options: options, At: j.At, AllowLegacy: j.Legacy, AllowDraft: j.Legacy, AllowIndependent: j.Independent}
 	r, err := chain.Verify(credential.Chain)
 	v.Identity, v.Limited, v.ExpiresAt, v.Kind = r.Identity, r.Limited, r.ExpiresAt, r.Kind.String()
 	switch {
@@ -94,25 +94,25 @@ func (j judge) judge(text []byte) verdict {
 	if err != nil {
 		v.reject(err)
 	}
-	verifier := voms.Verifier{Trust: j.trust, Options: options, Anchors: j.anchors, At: j.at, Hosts: j.hosts}
+	verifier := voms.Verifier{Trust: j.Trust, Options: options, Anchors: j.Anchors, At: j.At, Hosts: j.Hosts}
 	for _, p := range parsed {
 		a := judgeAC(verifier, p, r)
-		if a.Verdict == rejected && v.Verdict == accepted {
-			v.Verdict, v.Reason, v.Code, v.Hint = rejected, "attributes of "+nameOf(a.VO)+": "+a.Reason, a.Code, a.Hint
+		if a.Verdict == Rejected && v.Verdict == Accepted {
+			v.Verdict, v.Reason, v.Code, v.Hint = Rejected, "attributes of "+NameOf(a.VO)+": "+a.Reason, a.Code, a.Hint
 		}
 		v.ACs = append(v.ACs, a)
 	}
 	return v
 }
 
-func judgeAC(verifier voms.Verifier, p voms.Parsed, r proxycert.Result) acVerdict {
-	a := acVerdict{Verdict: accepted, FQANs: []string{}, Attributes: []acAttribute{}}
+func judgeAC(verifier voms.Verifier, p voms.Parsed, r proxycert.Result) ACVerdict {
+	a := ACVerdict{Verdict: Accepted, FQANs: []string{}, Attributes: []Attribute{}}
 	err := p.Err
 	if ac := p.AC; ac != nil {
 		a.VO, a.ExpiresAt = ac.VO, ac.NotAfter
 		a.FQANs = append(a.FQANs, ac.FQANs...)
 		for _, g := range ac.Attributes {
-			a.Attributes = append(a.Attributes, acAttribute(g))
+			a.Attributes = append(a.Attributes, Attribute(g))
 		}
 		switch {
 		case err != nil:
@@ -123,7 +123,7 @@ func judgeAC(verifier voms.Verifier, p voms.Parsed, r proxycert.Result) acVerdic
 		}
 	}
 	if err != nil {
-		a.Verdict = rejected
+		a.Verdict = Rejected
 		a.Code, a.Reason, a.Hint = explain(err)
 		if e, ok := errors.AsType[*voms.Error](err); ok && a.VO == "" {
 			a.VO = e.VO
@@ -132,17 +132,34 @@ func judgeAC(verifier voms.Verifier, p voms.Parsed, r proxycert.Result) acVerdic
 	return a
 }
 
+// Reject is the verdict where err keeps the judge from looking at a file.
+func (j Judge) Reject(err error) Verdict {
+	v := j.verdict()
+	v.reject(err)
+	return v
+}
+
+func (j Judge) verdict() Verdict {
+	return Verdict{Schema: "lanyard/v1/proxy.verdict", Verdict: Accepted, ACs: []ACVerdict{}, CheckedAt: j.At.UTC()}
+}
+
 // reject notes the first thing that is wrong.
-func (v *verdict) reject(err error) {
-	if v.Verdict == accepted {
-		v.Verdict = rejected
+func (v *Verdict) reject(err error) {
+	if v.Verdict == Accepted {
+		v.Verdict = Rejected
 		v.Code, v.Reason, v.Hint = explain(err)
 	}
 }
 
 // explain takes an error of these packages apart.
 func explain(err error) (code, reason, advice string) {
-	reason, advice = err.Error(), hint(err)
+	reason = err.Error()
+	if h, ok := errors.AsType[interface {
+		error
+		Hint() string
+	}](err); ok {
+		advice = h.Hint()
+	}
 	if e, ok := errors.AsType[*proxycert.Error](err); ok {
 		return string(e.Reason), reason, advice
 	}
@@ -155,8 +172,8 @@ func explain(err error) (code, reason, advice string) {
 	return string(proxycert.Malformed), reason, advice
 }
 
-// nameOf is a VO in a sentence.
-func nameOf(vo string) string {
+// NameOf is a VO in a sentence.
+func NameOf(vo string) string {
 	if vo == "" {
 		return "an unknown VO"
 	}
