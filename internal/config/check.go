@@ -76,12 +76,19 @@ func parse(path, dir string, text []byte, dataDir string) (Config, []Mistake) {
 func (c *Config) resolve(dir string) {
 	names := []*string{&c.DataDir, &c.AdminSocket, (*string)(&c.MasterKeyFile), &c.Upstream.Directory,
 		&c.Portal.TLS.Cert, (*string)(&c.Portal.TLS.Key), &c.S3.TLS.Cert, (*string)(&c.S3.TLS.Key),
-		(*string)(&c.Database.URLFile), (*string)(&c.Upstream.AccessKeyFile), (*string)(&c.Upstream.SecretKeyFile)}
+		(*string)(&c.Database.URLFile), (*string)(&c.Upstream.AccessKeyFile), (*string)(&c.Upstream.SecretKeyFile), &c.Grid.Certificates, &c.Grid.Vomsdir}
 	for i := range c.SignIn.Providers {
 		names = append(names, (*string)(&c.SignIn.Providers[i].ClientSecretFile))
 	}
 	for i := range c.Clients {
 		names = append(names, (*string)(&c.Clients[i].SecretFile))
+	}
+	for i := range c.Grid.Vomses {
+		names = append(names, &c.Grid.Vomses[i])
+	}
+	for i := range c.VOs {
+		v := &c.VOs[i]
+		names = append(names, &v.TLS.Cert, (*string)(&v.TLS.Key), &v.LDAP.CA, (*string)(&v.LDAP.PasswordFile))
 	}
 	for _, n := range names {
 		if *n != "" && !filepath.IsAbs(*n) {

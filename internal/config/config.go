@@ -38,6 +38,8 @@ type Config struct {
 	Reveal  string   `yaml:"reveal"`
 	Limits  Limits   `yaml:"limits"`
 	Clients []Client `yaml:"clients"`
+	Grid    Grid     `yaml:"grid"`
+	VOs     []VO     `yaml:"vos"`
 	Log     Log      `yaml:"log"`
 }
 
@@ -49,6 +51,7 @@ const (
 	PortalRole  Role = "portal"
 	APIRole     Role = "api"
 	IssuerRole  Role = "issuer"
+	AARole      Role = "aa" // the attribute authorities of VOs
 	GatewayRole Role = "gateway"
 	WorkerRole  Role = "worker"
 )

@@ -47,12 +47,13 @@ func TestTheExampleShowsTheDefaults(t *testing.T) {
 	}
 	want := config.Default("/var/lib/lanyard")
 	// The example says "none" where the default says nothing.
-	for _, list := range []int{len(got.InternalNetworks), len(got.SignIn.Providers), len(got.Projects), len(got.Clients), len(got.S3.MoreHosts), len(got.SignIn.Local.Users)} {
+	for _, list := range []int{len(got.InternalNetworks), len(got.SignIn.Providers), len(got.Projects), len(got.Clients), len(got.S3.MoreHosts), len(got.SignIn.Local.Users), len(got.VOs), len(got.Grid.Vomses)} {
 		if list != 0 {
 			t.Errorf("the example sets a list that is empty by default")
 		}
 	}
 	got.InternalNetworks, got.SignIn.Providers, got.Projects, got.Clients, got.S3.MoreHosts, got.SignIn.Local.Users = nil, nil, nil, nil, nil, nil
+	got.VOs, got.Grid.Vomses = nil, nil
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("docs/lanyard.yaml differs from the defaults (-default +example):\n%s", diff)
 	}
@@ -74,16 +75,22 @@ func TestTheExamplesOutOfForceAreRightToo(t *testing.T) {
 	for _, name := range []string{"myaccessid.secret", "jupyterhub.secret"} {
 		write(t, dir, name, "canary\n", 0o600)
 	}
-	got, mistakes := config.Check(write(t, dir, "lanyard.yaml", strings.Join(lines, ""), 0o644), dir)
+	text := strings.Replace(strings.Join(lines, ""), "enabled: false", "enabled: true", 1) // the VO's certificate comes from the online CA
+	got, mistakes := config.Check(write(t, dir, "lanyard.yaml", text, 0o644), dir)
 	if len(mistakes) > 0 {
 		t.Fatalf("the example, all of it in force, has mistakes:\n%v\n%s", mistakes, strings.Join(lines, ""))
 	}
-	if len(got.SignIn.Providers) != 1 || len(got.SignIn.Providers[0].Projects) != 2 || len(got.Projects) != 1 || len(got.Clients) != 1 || got.AdminSocket != "/run/lanyard/admin.sock" {
+	if len(got.SignIn.Providers) != 1 || len(got.SignIn.Providers[0].Projects) != 2 || len(got.Projects) != 1 || len(got.Clients) != 1 || len(got.VOs) != 1 || got.AdminSocket != "/run/lanyard/admin.sock" {
 		t.Errorf("not all of the example came into force: %+v", got)
 	}
 	providers, err := got.Providers()
 	if err != nil || providers[0].ClientSecret.Reveal() != "canary" {
 		t.Errorf("the provider's secret was not read: %v", err)
+	}
+	v := got.AuthorityVOs()[0]
+	if v.Name != "climate" || v.MaxLife != 24*time.Hour || len(v.Groups) != 2 || len(v.Rules) != 3 || v.Rules[0].FQAN != "/climate" ||
+		v.Rules[1].Role != identity.Deputy || v.Rules[2].Claim != "urn:example:ocean" || got.VOs[0].LDAP.Every != config.Duration(15*time.Minute) {
+		t.Errorf("the VO came out as %+v", v)
 	}
 	p := got.BrokerProjects()[0]
 	if p.Name != "462000008" || p.QuotaBytes != 150e12 || p.DefaultLife != 48*time.Hour || !p.EndsAt.Equal(time.Date(2028, 12, 31, 0, 0, 0, 0, time.UTC)) ||
@@ -104,6 +111,27 @@ func TestDemo(t *testing.T) {
 	for _, p := range ps {
 		if p.Members[0].Subject != "anna" || p.Members[0].Role != identity.Manager {
 			t.Errorf("anna does not manage %s", p.Name)
+		}
+	}
+}
+
+func TestTheDemoHasAVO(t *testing.T) {
+	c := config.Demo("/data")
+	vs := c.AuthorityVOs()
+	if len(vs) != 1 || vs[0].Name != "climate" || len(vs[0].Check()) > 0 || !c.Grid.OnlineCA.Enabled || c.VOs[0].ListenAt() != "127.0.0.1:15000" {
+		t.Errorf("the demo's VOs are %+v", vs)
+	}
+	if got := c.CABase(); got != "/DC=localhost" {
+		t.Errorf("the demo's names begin with %s", got)
+	}
+}
+
+func TestNamesOfTheOnlineCA(t *testing.T) {
+	for address, want := range map[string]string{"https://lanyard.example.org": "/DC=org/DC=example/DC=lanyard", "http://127.0.0.1:8080": "/DC=127.0.0.1"} {
+		c := config.Default("/data")
+		c.Portal.URL = address
+		if got := c.CABase(); got != want {
+			t.Errorf("%s gives %s, want %s", address, got, want)
 		}
 	}
 }

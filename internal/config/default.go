@@ -13,7 +13,7 @@ func Default(dataDir string) Config {
 	c := Config{
 		Title:     "Lanyard",
 		DataDir:   dataDir,
-		Roles:     []Role{PortalRole, APIRole, IssuerRole, GatewayRole, WorkerRole},
+		Roles:     []Role{PortalRole, APIRole, IssuerRole, AARole, GatewayRole, WorkerRole},
 		Portal:    Portal{Listen: "localhost:8080", URL: "http://localhost:8080"},
 		S3:        S3{Listen: "127.0.0.1:9000", URL: "http://127.0.0.1:9000", Region: "lanyard"},
 		Metrics:   Metrics{Listen: "127.0.0.1:9100"},
@@ -41,7 +41,7 @@ func DataDir(uid int, getenv func(string) string) string {
 	return filepath.Join(state, "lanyard-server")
 }
 
-// Demo is the default with two projects and three people to try things with. The people have no
+// Demo is the default with two projects, three people and a VO to try things with. The people have no
 // passwords: whoever starts the demo sets them.
 func Demo(dataDir string) Config {
 	c := Default(dataDir)
@@ -60,5 +60,18 @@ func Demo(dataDir string) Config {
 			Quota: 1000 * 1000 * 1000, Members: []Member{
 				{Subject: "anna", Role: "manager"}, {Subject: "chiara", Role: "user"}}},
 	}
+	c.Grid.OnlineCA.Enabled = true
+	c.VOs = []VO{{Name: "climate", Title: "Climate research", Host: "localhost", Port: 15000, Listen: "127.0.0.1:15000",
+		Project: "462000008",
+		Groups: []VOGroup{
+			{Name: "/climate", Roles: []string{"production"}},
+			{Name: "/climate/ocean", Title: "Oceanography", Roles: []string{"pilot"}},
+		},
+		Members: []VORule{
+			{Project: "462000008"},
+			{FQAN: "/climate/ocean", Project: "465000123"},
+			{FQAN: "/climate/ocean/Role=pilot", Project: "465000123", Role: "manager"},
+			{FQAN: "/climate/Role=production", Project: "462000008", Role: "manager"},
+		}}}
 	return c
 }

@@ -29,7 +29,7 @@ func (d *decoder) judge(c Config) {
 		d.wrong("roles", "at least one is needed")
 	}
 	for i, r := range c.Roles {
-		d.oneOf(fmt.Sprintf("roles[%d]", i), string(r), string(PortalRole), string(APIRole), string(IssuerRole), string(GatewayRole), string(WorkerRole))
+		d.oneOf(fmt.Sprintf("roles[%d]", i), string(r), string(PortalRole), string(APIRole), string(IssuerRole), string(AARole), string(GatewayRole), string(WorkerRole))
 	}
 	inside := d.networks(c.InternalNetworks)
 	d.listeners(c, inside)
@@ -50,6 +50,7 @@ func (d *decoder) judge(c Config) {
 	}
 	d.signIn(c)
 	d.clients(c.Clients)
+	d.grid(c)
 }
 
 func (d *decoder) oneOf(key, value string, allowed ...string) {

@@ -96,9 +96,10 @@ func (v VO) Check() []error {
 			}
 		}
 	}
-	for name := range seen {
-		if up := name[:strings.LastIndexByte(name, '/')]; up != "" && up != "/"+v.Name && !seen[up] {
-			wrong("group %s lies below %s, which is not listed", name, up)
+	for _, g := range v.Groups {
+		up := g.Name[:max(0, strings.LastIndexByte(g.Name, '/'))]
+		if seen[g.Name] && up != "" && up != "/"+v.Name && !seen[up] {
+			wrong("group %s lies below %s, which is not listed", g.Name, up)
 		}
 	}
 	for _, r := range v.Rules {
