@@ -123,10 +123,10 @@ func (v Verifier) proxies(chain []*x509.Certificate) error {
 		if err != nil {
 			return err
 		}
-		if err := v.allowed(chain[i], info); err != nil {
+		if err := follows(chain[i], info, above, i); err != nil {
 			return err
 		}
-		if err := follows(chain[i], info, above, i); err != nil {
+		if err := v.allowed(chain[i], info); err != nil {
 			return err
 		}
 		if err := v.issued(chain[i], chain[i+1]); err != nil {
