@@ -31,7 +31,8 @@ test: build ## run every test, against real clients and servers
 bench: build ## measure Lanyard beside the bare engine and MinIO, in one run
 	@.ci/setup bench
 	go run ./bench -lanyard bin/lanyard -peers $(LANYARD_PEERS)
-	go test -run '^$$' -bench . -benchtime 1s ./sigv4 ./internal/store
+	go run ./bench/grid -lanyard bin/lanyard
+	go test -run '^$$' -bench . -benchtime 1s ./sigv4 ./internal/store ./proxycert ./voms
 
 soak: build ## the long fault runs
 	@.ci/setup test
