@@ -103,14 +103,18 @@ func (r Request) Check() error {
 	for _, l := range []struct {
 		what  string
 		names []string
-	}{{"attribute", r.FQANs}, {"attribute in the order", r.Order}, {"target", r.Targets}} {
+		begin string
+	}{{"attribute", r.FQANs, "/"}, {"attribute to order by", r.Order, "/"}, {"target", r.Targets, ""}} {
 		if len(l.names) > maxNames {
-			return fmt.Errorf("more than %d %ss", maxNames, l.what)
+			return fmt.Errorf("there are more than %d times a %s", maxNames, l.what)
 		}
 		for _, n := range l.names {
-			if n == "" || len(n) > maxName || strings.ContainsFunc(n, separates) {
+			switch {
+			case n == "" || len(n) > maxName || strings.ContainsFunc(n, separates):
 				return fmt.Errorf("%q is no %s: 1 to %d characters of ASCII without blanks, quotes or any of , & ? # %% < > are needed",
 					shorten(n), l.what, maxName)
+			case !strings.HasPrefix(n, l.begin):
+				return fmt.Errorf("%q is no %s: it does not begin with /", shorten(n), l.what)
 			}
 		}
 	}
