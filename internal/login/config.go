@@ -64,6 +64,9 @@ type Config struct {
 	// account has: all of them, so that a missing one has been taken away. The source is the
 	// provider's issuer. It is called only for sources that have something to say. Nil: nobody asks.
 	Import func(ctx context.Context, a identity.Account, source string, roles map[string]identity.Role) error
+	// Groups tells, at each sign-in with a provider, the values of the account's groups claim. Nil:
+	// nobody asks.
+	Groups func(ctx context.Context, accountID string, groups []string) error
 	// Leave takes an account out of a project, which freezes its keys there; one that is not in
 	// the project is a NotFound fault. Nil: nothing to do.
 	Leave func(ctx context.Context, by identity.Actor, projectID, accountID string) error

@@ -64,6 +64,7 @@ type world struct {
 	log      *bytes.Buffer
 	imported imports
 	left     []string // account ids that left their project
+	groups   []string // as the provider last told
 }
 
 // cheap is the argon2id hash of "correct horse" at the lowest cost.
@@ -93,6 +94,10 @@ func newWorld(t testing.TB, providers ...login.Provider) *world {
 		Log: slog.New(slog.NewTextHandler(w.log, nil)),
 		Import: func(_ context.Context, _ identity.Account, source string, roles map[string]identity.Role) error {
 			w.imported = imports{source, roles, w.imported.calls + 1}
+			return nil
+		},
+		Groups: func(_ context.Context, _ string, groups []string) error {
+			w.groups = groups
 			return nil
 		},
 		Leave: func(_ context.Context, _ identity.Actor, _, accountID string) error {

@@ -159,6 +159,11 @@ func (l *Login) admit(ctx context.Context, issuer string, p upstream.Person, nex
 			return SignedIn{}, fmt.Errorf("import memberships: %w", err)
 		}
 	}
+	if issuer != local.Issuer && l.c.Groups != nil {
+		if err := l.c.Groups(ctx, a.ID, p.Groups); err != nil {
+			return SignedIn{}, fmt.Errorf("keep groups: %w", err)
+		}
+	}
 	cookie, hash := mint()
 	s := session.Session{ID: "ses_" + rand.Text(), Kind: session.Browser, AccountID: a.ID, CreatedAt: now, LastSeenAt: now,
 		ExpiresAt: now.Add(browserLife), AuthenticatedAt: p.At}

@@ -90,6 +90,9 @@ func TestSignInAtAnIndependentProvider(t *testing.T) {
 			if diff := cmp.Diff(want, w.imported, cmp.AllowUnexported(imports{})); diff != "" {
 				t.Error(diff)
 			}
+			if len(w.groups) == 0 {
+				t.Error("nobody was told the groups claim")
+			}
 			if by := w.actor(in.Cookie); by.AccountID != in.Account.ID || by.Kind != identity.Person || by.Scopes != nil {
 				t.Errorf("acts as %+v", by)
 			}

@@ -30,6 +30,8 @@ type Person struct {
 	Subject, Name, Email string
 	// Roles are those in projects, by name; nil if the provider has nothing to say of them.
 	Roles map[string]identity.Role
+	// Groups are the values of the groups claim.
+	Groups []string
 	// At is when they proved who they are.
 	At time.Time
 }
@@ -149,7 +151,7 @@ func (u *Client) sameSubject(a, b string) bool {
 func (u *Client) person(t *oidc.IDToken, claims map[string]any) (Person, error) {
 	text := func(claim string) string { s, _ := claims[claim].(string); return s }
 	p := Person{Subject: t.Subject, Name: Clean(text(u.Claims.Name), 200), Email: Clean(text(u.Claims.Email), 200),
-		Roles: u.roles(claims), At: u.now().UTC().Truncate(time.Second)}
+		Roles: u.roles(claims), Groups: groups(claims[u.Claims.Groups]), At: u.now().UTC().Truncate(time.Second)}
 	if u.IgnoreSubjectCase {
 		p.Subject = strings.ToLower(p.Subject)
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/lanyardhq/lanyard/internal/identity"
@@ -77,6 +78,20 @@ func (u *Client) roles(claims map[string]any) map[string]identity.Role {
 		}
 	}
 	return roles
+}
+
+// Bounds of the groups that are kept of somebody.
+const (
+	maxGroups = 1000
+	maxGroup  = 500 // bytes
+)
+
+// groups returns those values of a claim that can be kept.
+func groups(claim any) []string {
+	all := slices.DeleteFunc(texts(claim), func(s string) bool {
+		return s == "" || len(s) > maxGroup || Clean(s, maxGroup) != s
+	})
+	return all[:min(len(all), maxGroups)]
 }
 
 // texts reads a claim that is a list of strings or, as some proxies send it when there is one

@@ -131,7 +131,7 @@ func TestWhatTheClaimsSay(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Userinfo adds what the signed token lacks and changes nothing in it.
-	want := upstream.Person{Subject: "anna", Name: "Anna", Roles: map[string]identity.Role{"climate": identity.User}, At: noon.Add(-time.Hour)}
+	want := upstream.Person{Subject: "anna", Name: "Anna", Roles: map[string]identity.Role{"climate": identity.User}, Groups: []string{"climate"}, At: noon.Add(-time.Hour)}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
