@@ -231,7 +231,11 @@ func sentence(s string) string {
 		return s
 	}
 	r, n := utf8.DecodeRuneInString(s)
-	if word, _, _ := strings.Cut(s, " "); word == strings.ToLower(word) && !strings.ContainsAny(word, "/.:_-=") && word != "lanyard" && word != "chmod" {
+	word, _, _ := strings.Cut(s, " ")
+	if word == "chmod" || word == "chown" {
+		return s
+	}
+	if word == strings.ToLower(word) && !strings.ContainsAny(word, "/.:_-=") && word != "lanyard" {
 		s = string(unicode.ToUpper(r)) + s[n:]
 	}
 	if !strings.Contains(s, "lanyard ") && !strings.HasSuffix(s, ".") && !strings.HasSuffix(s, "?") && !strings.Contains(s, "://") {

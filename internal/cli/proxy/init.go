@@ -60,6 +60,7 @@ func (a *app) runInit(ctx context.Context, f making) error {
 		return err
 	}
 	a.trusting(ctx, &o)
+	o.Verify = o.Trust != nil || a.certDir() != ""
 	machine := a.machine()
 	if f.passphraseIn {
 		machine.AskPass = a.passphrase(ctx)
@@ -93,7 +94,7 @@ func (a *app) runInit(ctx context.Context, f making) error {
 
 // options turns the flags into the engine's.
 func (f making) options(wanted []api.VOMS) (gridproxy.Options, error) {
-	o := gridproxy.Options{Cert: f.cert, Key: f.key, Out: f.out, Bits: f.bits, Limited: f.limited, Order: f.order, Targets: f.targets, Verify: true}
+	o := gridproxy.Options{Cert: f.cert, Key: f.key, Out: f.out, Bits: f.bits, Limited: f.limited, Order: f.order, Targets: f.targets}
 	var err error
 	if o.Lifetime, err = parseLife(f.valid); err != nil {
 		return o, err

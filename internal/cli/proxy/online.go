@@ -24,8 +24,8 @@ const abandonWait = 5 * time.Second
 // it the issuer in o.
 func (a *app) certificate(ctx context.Context, o *gridproxy.Options, wanted []api.VOMS) (*api.Credential, error) {
 	c, project, err := a.InProject(ctx)
-	if f := console.Explain(err); f.Exit == console.AuthNeeded {
-		return nil, &console.Failure{Exit: f.Exit, Message: "there is no certificate in " + a.Home() + "/.globus, and you are not signed in at a server that could issue one",
+	if err != nil && console.Explain(err).Exit == console.AuthNeeded {
+		return nil, &console.Failure{Exit: console.AuthNeeded, Message: "there is no certificate in " + a.Home() + "/.globus, and you are not signed in at a server that could issue one",
 			Hint: "sign in: lanyard login, or name your certificate with --cert and --key"}
 	}
 	if err != nil {
