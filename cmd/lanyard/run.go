@@ -78,6 +78,12 @@ func (s *server) parts() []part {
 	if s.engine != nil {
 		parts = append(parts, part{"object store", s.engine.Run})
 	}
+	parts = append(parts, part{"certificates", s.runGrid})
+	for _, v := range c.VOs {
+		if v.LDAP.URL != "" && c.Has(config.WorkerRole) {
+			parts = append(parts, part{"members of " + v.Name, func(ctx context.Context) error { return s.runDirectory(ctx, v) }})
+		}
+	}
 	return parts
 }
 
@@ -130,8 +136,12 @@ func (s *server) front(ctx, behind context.Context, ready func()) error {
 
 type listener struct {
 	net.Listener
-	name   string
-	server *http.Server
+	name string
+	// server is an *http.Server, or behaves like one.
+	server interface {
+		Serve(net.Listener) error
+		Shutdown(context.Context) error
+	}
 }
 
 func (s *server) listen(ctx context.Context) (all []listener, err error) {
@@ -178,6 +188,11 @@ func (s *server) listen(ctx context.Context) (all []listener, err error) {
 			open = newTLSListener(open, srv)
 		}
 		all = append(all, listener{open, l.name, srv})
+	}
+	authorities, err := s.listenAuthorities(ctx)
+	all = append(all, authorities...)
+	if err != nil {
+		return all, err
 	}
 	socket, err := s.adminSocket(ctx)
 	if err != nil {

@@ -37,6 +37,7 @@ type server struct {
 	store    *store.Store
 	engine   *embedded.Engine // nil with an upstream of somebody else's
 	upstream *s3.Client
+	grid     *gridParts
 	table    *keytable.Table
 	broker   *broker.Broker
 	login    *login.Login
@@ -61,6 +62,9 @@ func wire(ctx context.Context, c config.Config, log *slog.Logger) (_ *server, er
 		return nil, err
 	}
 	if err := s.openUpstream(); err != nil {
+		return nil, err
+	}
+	if err := s.wireGrid(ctx); err != nil {
 		return nil, err
 	}
 	s.table = keytable.New(s.store, time.Now, log)
@@ -170,6 +174,7 @@ func (s *server) wireSignIn() (err error) {
 			}
 			return s.broker.ImportMemberships(ctx, a, source, ms)
 		},
+		Groups: s.store.SetGroups,
 		Leave: func(ctx context.Context, by identity.Actor, projectID, accountID string) error {
 			_, err := s.broker.RemoveMember(ctx, by, projectID, accountID)
 			return err
