@@ -60,10 +60,7 @@ func Create(issuer Credential, public crypto.PublicKey, t Template) ([]byte, err
 	if end := issuer.NotAfter(); end.Before(to) {
 		to = end.UTC()
 	}
-	switch {
-	case t.NotBefore.IsZero() || t.NotAfter.IsZero() || !t.NotAfter.After(t.NotBefore):
-		return nil, errors.New("the proxy's end must be after its beginning")
-	case !to.After(from):
+	if !to.After(from) {
 		return nil, refuse(Expired, issuer.Chain[0], "it ended at %s", to.Format(time.RFC3339))
 	}
 	spki, err := x509.MarshalPKIXPublicKey(public)
@@ -71,7 +68,7 @@ func Create(issuer Credential, public crypto.PublicKey, t Template) ([]byte, err
 		return nil, fmt.Errorf("encode the proxy's key: %w", err)
 	}
 	parent := issuer.Chain[0]
-	serial := parent.SerialNumber
+	serial := new(big.Int).Abs(parent.SerialNumber) // old tools made negative ones
 	if info.Kind != Legacy {
 		n := number(spki)
 		info.Name, serial = strconv.FormatUint(n, 10), new(big.Int).SetUint64(n)
@@ -84,8 +81,10 @@ func Create(issuer Credential, public crypto.PublicKey, t Template) ([]byte, err
 	if err != nil {
 		return nil, err
 	}
-	return certificate{serial: serial, issuer: parent.RawSubject, subject: subject,
-		notBefore: from, notAfter: to, spki: spki, extensions: extensions}.sign(issuer.Key, parent.SignatureAlgorithm)
+	c := tbsCertificate{Version: 2, Serial: serial, Issuer: asn1.RawValue{FullBytes: parent.RawSubject},
+		Subject: asn1.RawValue{FullBytes: subject}, PublicKey: asn1.RawValue{FullBytes: spki}, Extensions: extensions}
+	c.Validity.NotBefore, c.Validity.NotAfter = from, to
+	return c.sign(issuer.Key, parent.SignatureAlgorithm)
 }
 
 // New makes a proxy around key. The result's chain is the new certificate and the issuer's chain.
@@ -145,42 +144,53 @@ func (t Template) below(issuer Credential) (Info, error) {
 	}
 	info := Info{Kind: t.Kind, Limited: t.Limited || issuer.Limited(), Language: t.Language, Policy: t.Policy, PathLength: t.PathLength}
 	if info.Kind == None {
-		if info.Kind = above.Kind; above.Kind == None {
-			info.Kind = RFC
-		}
+		info.Kind = above.Kind
+	}
+	if info.Kind == None {
+		info.Kind = RFC
+	}
+	if err := t.consistent(info.Kind); err != nil {
+		return Info{}, err
 	}
 	switch {
 	case above.Kind != None && above.Kind != info.Kind:
 		return Info{}, refuse(MixedKinds, issuer.Chain[0], "it is a %s proxy and a %s proxy is asked for", above.Kind, info.Kind)
-	case t.Independent && (t.Limited || t.Language != nil), t.Limited && t.Language != nil:
-		return Info{}, errors.New("a proxy is limited, independent or under a policy language: ask for one of these")
-	case t.Policy != nil && t.Language == nil:
-		return Info{}, errors.New("a policy needs a policy language")
 	case issuer.Limited() && (t.Independent || t.Language != nil):
 		return Info{}, refuse(Unlimited, issuer.Chain[0], "")
-	case info.Kind == Legacy:
-		return t.legacy(info)
-	case t.Independent:
-		info.Language = LanguageIndependent
-	case info.Limited:
-		info.Language = LanguageLimited
-	case t.Language == nil:
-		info.Language = LanguageInheritAll
 	}
-	if t.PathLength != nil && *t.PathLength < 0 {
-		return Info{}, errors.New("a path length is 0 or more")
-	}
+	info.settle(t.Independent)
 	return info, nil
 }
 
-// legacy completes info for a kind that says all it can say by its name.
-func (t Template) legacy(info Info) (Info, error) {
-	if t.Independent || t.Language != nil || t.PathLength != nil {
-		return Info{}, errors.New("a legacy proxy is full or limited: it has neither policy nor path length")
+// settle gives a proxy the name or the language that says what it is.
+func (i *Info) settle(independent bool) {
+	switch {
+	case i.Kind == Legacy && i.Limited:
+		i.Name = legacyLimited
+	case i.Kind == Legacy:
+		i.Name = legacyFull
+	case independent:
+		i.Language = LanguageIndependent
+	case i.Limited:
+		i.Language = LanguageLimited
+	case i.Language == nil:
+		i.Language = LanguageInheritAll
 	}
-	info.Name = legacyFull
-	if info.Limited {
-		info.Name = legacyLimited
+}
+
+// consistent says what in t contradicts itself, for a proxy of the given kind.
+func (t Template) consistent(k Kind) error {
+	switch {
+	case t.NotBefore.IsZero() || !t.NotAfter.After(t.NotBefore):
+		return errors.New("the proxy's end must be after its beginning")
+	case t.Independent && (t.Limited || t.Language != nil), t.Limited && t.Language != nil:
+		return errors.New("a proxy is limited, independent or under a policy language: ask for one of these")
+	case t.Policy != nil && t.Language == nil:
+		return errors.New("a policy needs a policy language")
+	case t.PathLength != nil && *t.PathLength < 0:
+		return errors.New("a path length is 0 or more")
+	case k == Legacy && (t.Independent || t.Language != nil || t.PathLength != nil):
+		return errors.New("a legacy proxy is full or limited: it has neither policy nor path length")
 	}
-	return info, nil
+	return nil
 }

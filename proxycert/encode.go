@@ -20,23 +20,41 @@ import (
 	cb "golang.org/x/crypto/cryptobyte/asn1"
 )
 
-// certificate is what a TBSCertificate (RFC 5280 section 4.1) of a proxy consists of. It is not
-// left to crypto/x509, which encodes the issuer's names anew and signs for authorities only.
-type certificate struct {
-	serial              *big.Int
-	issuer, subject     []byte // DER Names
-	notBefore, notAfter time.Time
-	spki                []byte // SubjectPublicKeyInfo
-	extensions          []pkix.Extension
+// tbsCertificate is what is signed of a certificate (RFC 5280 section 4.1). It is not left to
+// crypto/x509, which encodes the issuer's name anew. Times are UTCTime through 2049 and
+// GeneralizedTime from 2050: services that cannot read the second refuse such a proxy, but then its
+// issuer's certificate has the same form.
+type tbsCertificate struct {
+	Version    int `asn1:"explicit,tag:0"` // 2 stands for version 3
+	Serial     *big.Int
+	Algorithm  pkix.AlgorithmIdentifier
+	Issuer     asn1.RawValue
+	Validity   struct{ NotBefore, NotAfter time.Time }
+	Subject    asn1.RawValue
+	PublicKey  asn1.RawValue
+	Extensions []pkix.Extension `asn1:"explicit,tag:3"`
 }
 
-// sign returns the whole certificate.
-func (c certificate) sign(key crypto.Signer, like x509.SignatureAlgorithm) ([]byte, error) {
-	hash, algorithm, err := signatureFor(key.Public(), like)
-	if err != nil {
-		return nil, err
+// sign returns the whole certificate. The hash is that of like, the issuing certificate's own
+// signature: whoever accepts that can compute it.
+func (c tbsCertificate) sign(key crypto.Signer, like x509.SignatureAlgorithm) ([]byte, error) {
+	hash, last := crypto.SHA256, 0
+	switch like {
+	case x509.SHA384WithRSA, x509.SHA384WithRSAPSS, x509.ECDSAWithSHA384:
+		hash, last = crypto.SHA384, 1
+	case x509.SHA512WithRSA, x509.SHA512WithRSAPSS, x509.ECDSAWithSHA512:
+		hash, last = crypto.SHA512, 2
 	}
-	tbs, err := c.tbs(algorithm)
+	switch key.Public().(type) { // RFC 4055 section 5, RFC 5758 section 3.2
+	case *rsa.PublicKey:
+		c.Algorithm.Algorithm = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 11 + last}
+		c.Algorithm.Parameters = asn1.NullRawValue
+	case *ecdsa.PublicKey:
+		c.Algorithm.Algorithm = asn1.ObjectIdentifier{1, 2, 840, 10045, 4, 3, 2 + last}
+	default:
+		return nil, errors.New("only RSA and ECDSA keys can sign proxies")
+	}
+	tbs, err := asn1.Marshal(c)
 	if err != nil {
 		return nil, fmt.Errorf("encode the proxy: %w", err)
 	}
@@ -46,88 +64,11 @@ func (c certificate) sign(key crypto.Signer, like x509.SignatureAlgorithm) ([]by
 	if err != nil {
 		return nil, fmt.Errorf("sign the proxy: %w", err)
 	}
-	var b cryptobyte.Builder
-	b.AddASN1(cb.SEQUENCE, func(b *cryptobyte.Builder) {
-		b.AddBytes(tbs)
-		b.AddBytes(algorithm)
-		b.AddASN1BitString(signature)
-	})
-	return b.Bytes()
-}
-
-func (c certificate) tbs(algorithm []byte) ([]byte, error) {
-	var b cryptobyte.Builder
-	b.AddASN1(cb.SEQUENCE, func(b *cryptobyte.Builder) {
-		b.AddASN1(cb.Tag(0).ContextSpecific().Constructed(), func(b *cryptobyte.Builder) {
-			b.AddASN1Int64(2) // version 3
-		})
-		b.AddASN1BigInt(c.serial)
-		b.AddBytes(algorithm)
-		b.AddBytes(c.issuer)
-		b.AddASN1(cb.SEQUENCE, func(b *cryptobyte.Builder) {
-			addTime(b, c.notBefore)
-			addTime(b, c.notAfter)
-		})
-		b.AddBytes(c.subject)
-		b.AddBytes(c.spki)
-		b.AddASN1(cb.Tag(3).ContextSpecific().Constructed(), func(b *cryptobyte.Builder) {
-			b.AddASN1(cb.SEQUENCE, func(b *cryptobyte.Builder) {
-				for _, e := range c.extensions {
-					addExtension(b, e)
-				}
-			})
-		})
-	})
-	return b.Bytes()
-}
-
-// addTime writes UTCTime through 2049 and GeneralizedTime from 2050 (RFC 5280 section 4.1.2.5).
-// Services that cannot read the second refuse such a proxy, but then its issuer's certificate has
-// the same form.
-func addTime(b *cryptobyte.Builder, t time.Time) {
-	if t.Year() < 2050 {
-		b.AddASN1UTCTime(t)
-	} else {
-		b.AddASN1GeneralizedTime(t)
-	}
-}
-
-func addExtension(b *cryptobyte.Builder, e pkix.Extension) {
-	b.AddASN1(cb.SEQUENCE, func(b *cryptobyte.Builder) {
-		b.AddASN1ObjectIdentifier(e.Id)
-		if e.Critical {
-			b.AddASN1Boolean(true)
-		}
-		b.AddASN1OctetString(e.Value)
-	})
-}
-
-// signatureFor returns the hash to sign with and the AlgorithmIdentifier (RFC 4055, RFC 5758). The
-// hash is that of the issuing certificate's own signature, which all who accept that can read.
-func signatureFor(public crypto.PublicKey, like x509.SignatureAlgorithm) (crypto.Hash, []byte, error) {
-	hash, last := crypto.SHA256, 0
-	switch like {
-	case x509.SHA384WithRSA, x509.SHA384WithRSAPSS, x509.ECDSAWithSHA384:
-		hash, last = crypto.SHA384, 1
-	case x509.SHA512WithRSA, x509.SHA512WithRSAPSS, x509.ECDSAWithSHA512:
-		hash, last = crypto.SHA512, 2
-	}
-	var b cryptobyte.Builder
-	switch public.(type) {
-	case *rsa.PublicKey:
-		b.AddASN1(cb.SEQUENCE, func(b *cryptobyte.Builder) {
-			b.AddASN1ObjectIdentifier(asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 11 + last})
-			b.AddASN1NULL()
-		})
-	case *ecdsa.PublicKey:
-		b.AddASN1(cb.SEQUENCE, func(b *cryptobyte.Builder) {
-			b.AddASN1ObjectIdentifier(asn1.ObjectIdentifier{1, 2, 840, 10045, 4, 3, 2 + last})
-		})
-	default:
-		return 0, nil, errors.New("only RSA and ECDSA keys can sign proxies")
-	}
-	algorithm, err := b.Bytes()
-	return hash, algorithm, err
+	return asn1.Marshal(struct {
+		TBS       asn1.RawValue
+		Algorithm pkix.AlgorithmIdentifier
+		Signature asn1.BitString
+	}{asn1.RawValue{FullBytes: tbs}, c.Algorithm, asn1.BitString{Bytes: signature, BitLength: 8 * len(signature)}})
 }
 
 // number names a proxy as the C tools do: the first four bytes of the SHA-1 of its
@@ -143,18 +84,17 @@ func subjectBelow(issuer []byte, name string) ([]byte, error) {
 	if !s.ReadASN1(&parts, cb.SEQUENCE) || !s.Empty() {
 		return nil, errors.New("the issuer's subject is not a Name")
 	}
-	var last cryptobyte.Builder
-	last.AddASN1(cb.SET, func(b *cryptobyte.Builder) {
-		b.AddASN1(cb.SEQUENCE, func(b *cryptobyte.Builder) {
-			b.AddASN1ObjectIdentifier(oidCommonName)
-			b.AddASN1(cb.PrintableString, func(b *cryptobyte.Builder) { b.AddBytes([]byte(name)) })
+	var b cryptobyte.Builder
+	b.AddASN1(cb.SEQUENCE, func(b *cryptobyte.Builder) {
+		b.AddBytes(parts)
+		b.AddASN1(cb.SET, func(b *cryptobyte.Builder) {
+			b.AddASN1(cb.SEQUENCE, func(b *cryptobyte.Builder) {
+				b.AddASN1ObjectIdentifier(oidCommonName)
+				b.AddASN1(cb.PrintableString, func(b *cryptobyte.Builder) { b.AddBytes([]byte(name)) })
+			})
 		})
 	})
-	added, err := last.Bytes()
-	if err != nil {
-		return nil, err
-	}
-	return appendName(parts, added)
+	return b.Bytes()
 }
 
 // extensions returns those of a proxy in the order of the C tools: attributes, keyUsage,
@@ -206,8 +146,7 @@ func keyUsage(issuer x509.KeyUsage) []byte {
 		}
 	}
 	whole := (length + 7) / 8
-	value := append([]byte{byte(cb.BIT_STRING), byte(whole + 1), byte(whole*8 - length)}, b[:whole]...)
-	return value
+	return append([]byte{byte(cb.BIT_STRING), byte(whole + 1), byte(whole*8 - length)}, b[:whole]...)
 }
 
 // authorityKeyID names the issuer's key: as its certificate does, else by its SHA-1 (RFC 5280
@@ -215,14 +154,11 @@ func keyUsage(issuer x509.KeyUsage) []byte {
 func authorityKeyID(parent *x509.Certificate) ([]byte, error) {
 	id := parent.SubjectKeyId
 	if len(id) == 0 {
-		var spki struct {
-			Algorithm pkix.AlgorithmIdentifier
-			Key       asn1.BitString
+		s, info, key := cryptobyte.String(parent.RawSubjectPublicKeyInfo), cryptobyte.String(nil), []byte(nil)
+		if !s.ReadASN1(&info, cb.SEQUENCE) || !info.SkipASN1(cb.SEQUENCE) || !info.ReadASN1BitStringAsBytes(&key) {
+			return nil, errors.New("the issuer's key cannot be read")
 		}
-		if _, err := asn1.Unmarshal(parent.RawSubjectPublicKeyInfo, &spki); err != nil {
-			return nil, fmt.Errorf("read the issuer's key: %w", err)
-		}
-		sum := sha1.Sum(spki.Key.Bytes) //nolint:gosec // an identifier
+		sum := sha1.Sum(key) //nolint:gosec // an identifier
 		id = sum[:]
 	}
 	var b cryptobyte.Builder

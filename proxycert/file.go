@@ -78,7 +78,7 @@ func CheckKeyFile(path string, uid int, modes ...fs.FileMode) error {
 	}
 	if len(modes) > 0 && !slices.Contains(modes, mode) {
 		return &FileError{Path: path, Fix: fmt.Sprintf("chmod %o %s", modes[0], quote(path)),
-			Problem: fmt.Sprintf("the private key has mode %#o and must have %s", mode, octal(modes))}
+			Problem: fmt.Sprintf("the private key has mode %#o; accepted are %#o", mode, modes)}
 	}
 	if s, ok := info.Sys().(*syscall.Stat_t); ok && uid >= 0 && int64(s.Uid) != int64(uid) {
 		return &FileError{Path: path, Fix: fmt.Sprintf("chown %d %s", uid, quote(path)),
@@ -108,14 +108,6 @@ func stat(path string) (fs.FileInfo, error) {
 		err = &fs.PathError{Op: "read", Path: path, Err: errors.New("not a regular file")}
 	}
 	return info, err
-}
-
-func octal(modes []fs.FileMode) string {
-	var s []string
-	for _, m := range modes {
-		s = append(s, fmt.Sprintf("%#o", m))
-	}
-	return strings.Join(s, " or ")
 }
 
 // quote makes path one word for a shell.

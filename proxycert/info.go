@@ -149,7 +149,10 @@ func splitName(raw []byte) (prefix []byte, last string) {
 			return nil, ""
 		}
 	}
-	if prefix, _ = appendName(all[:len(all)-rest], nil); prefix == nil {
+	var b cryptobyte.Builder
+	b.AddASN1(cb.SEQUENCE, func(b *cryptobyte.Builder) { b.AddBytes(all[:len(all)-rest]) })
+	prefix, err := b.Bytes()
+	if err != nil {
 		return nil, ""
 	}
 	var attribute, value cryptobyte.String
@@ -160,16 +163,6 @@ func splitName(raw []byte) (prefix []byte, last string) {
 		return prefix, ""
 	}
 	return prefix, string(value)
-}
-
-// appendName returns the DER Name of the given parts and, unless nil, a last one.
-func appendName(parts, last []byte) ([]byte, error) {
-	var b cryptobyte.Builder
-	b.AddASN1(cb.SEQUENCE, func(b *cryptobyte.Builder) {
-		b.AddBytes(parts)
-		b.AddBytes(last)
-	})
-	return b.Bytes()
 }
 
 // sameName compares two DER Names: by their bytes, and if these differ as names, because some tools
