@@ -7,6 +7,7 @@ import (
 	"context"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/lanyardhq/lanyard/internal/cli/admin"
 	"github.com/lanyardhq/lanyard/internal/cli/console"
 	"github.com/lanyardhq/lanyard/internal/cli/programs"
+	"github.com/lanyardhq/lanyard/internal/cli/vomsproxy"
 	"github.com/lanyardhq/lanyard/internal/config"
 	"github.com/lanyardhq/lanyard/internal/objectstore/embedded"
 	"github.com/lanyardhq/lanyard/internal/signin"
@@ -23,6 +25,9 @@ import (
 var version = "dev"
 
 func main() {
+	if name := filepath.Base(os.Args[0]); vomsproxy.Knows(name) {
+		os.Exit(vomsProgram(name))
+	}
 	if len(os.Args) > 1 && os.Args[1] == embedded.Command {
 		os.Exit(embedded.Main())
 	}

@@ -77,8 +77,11 @@ func (r *run) unknown(alias string, servers []protocol.Server) *Error {
 // request puts together all that is asked of the VO under alias, whose own name is vo.
 func (r *run) request(alias, vo string) protocol.Request {
 	q := protocol.Request{Lifetime: r.ACLifetime, Order: r.Order, Targets: r.Targets}
-	if q.Lifetime == 0 {
+	switch q.Lifetime {
+	case 0:
 		q.Lifetime = r.Lifetime
+	case ServerLifetime:
+		q.Lifetime = 0
 	}
 	plain := 0
 	for _, v := range r.VOs {
@@ -114,9 +117,7 @@ func (r *run) trusted() (*trust.Store, error) {
 		dir := CertDir(r.Config, r.CertDir)
 		store, err := trust.Load(dir)
 		if err != nil {
-			a.err = &Error{Reason: TrustAnchors, Path: dir,
-				Fault: fault.New(fault.NotFound, "the trusted authorities in %s cannot be read: %v", dir, err).
-					WithHint("install the certificates of the grid's authorities, or name their folder with --certdir or X509_CERT_DIR").WithCause(err)}
+			a.err = noAuthorities(dir, err)
 		}
 		a.store = store
 	}

@@ -2,6 +2,7 @@ package gridproxy
 
 import (
 	"errors"
+	"os"
 	"path/filepath"
 
 	"github.com/lanyardhq/lanyard/internal/fault"
@@ -29,10 +30,38 @@ func CertDir(c Config, given string) string {
 	return system
 }
 
+// CheckFolders looks whether the folders of trusted authorities and of LSC files are there, as far
+// as o needs them from files.
+func CheckFolders(c Config, o Options) error {
+	if dir := CertDir(c, o.CertDir); o.Trust == nil {
+		if _, err := os.ReadDir(dir); err != nil {
+			return noAuthorities(dir, err)
+		}
+	}
+	if dir := vomsDir(c, o.VomsDir); o.Anchors == nil && len(o.VOs) > 0 && !o.DontVerifyAC {
+		if _, err := os.ReadDir(dir); err != nil {
+			return &Error{Reason: VomsDir, Path: dir,
+				Fault: fault.New(fault.NotFound, "the folder %s, which says who may speak for which VO, cannot be read", dir).
+					WithHint("install the LSC files of your VOs there, or name another folder with --vomsdir or X509_VOMS_DIR").WithCause(err)}
+		}
+	}
+	return nil
+}
+
+func vomsDir(c Config, given string) string {
+	return first(given, c.Getenv("X509_VOMS_DIR"), defaultVomsDir)
+}
+
+func noAuthorities(dir string, err error) *Error {
+	return &Error{Reason: TrustAnchors, Path: dir,
+		Fault: fault.New(fault.NotFound, "the trusted authorities in %s cannot be read", dir).
+			WithHint("install the certificates of the grid's authorities there, or name another folder with --certdir or X509_CERT_DIR").WithCause(err)}
+}
+
 // check verifies what was made, as a service would. The proxy stays where it is.
 func (r *run) check() error {
 	if r.Verify {
-		if err := r.checkChain(); err != nil {
+		if err := r.checkChain(r.result.Credential, r.result.Path); err != nil {
 			return err
 		}
 	}
@@ -43,7 +72,7 @@ func (r *run) check() error {
 	if err != nil {
 		return err
 	}
-	v := voms.Verifier{Trust: store, Anchors: voms.Anchors{Dir: first(r.VomsDir, r.Getenv("X509_VOMS_DIR"), defaultVomsDir)}, At: r.now, Hosts: r.Hosts}
+	v := voms.Verifier{Trust: store, Anchors: voms.Anchors{Dir: vomsDir(r.Config, r.VomsDir)}, At: r.now, Hosts: r.Hosts}
 	if r.Anchors != nil {
 		v.Anchors = *r.Anchors
 	}
@@ -66,20 +95,22 @@ func (r *run) check() error {
 	return nil
 }
 
-func (r *run) checkChain() error {
+// checkChain verifies a credential up to its authority. Path is the file that it is in, if it is the
+// new one.
+func (r *run) checkChain(c proxycert.Credential, path string) error {
 	store, err := r.trusted()
 	if err != nil {
 		return err
 	}
 	v := proxycert.Verifier{Trust: store, At: r.now, AllowLegacy: true, AllowDraft: true, AllowIndependent: true}
-	if _, err := v.Verify(r.result.Credential.Chain); err != nil {
-		f := fault.New(fault.Conflict, "services will refuse the proxy: %v", err).WithCause(err)
+	if _, err := v.Verify(c.Chain); err != nil {
+		f := fault.New(fault.Conflict, "services will refuse this certificate: %v", err).WithCause(err)
 		if t, ok := errors.AsType[*trust.Error](err); ok {
 			f = f.WithHint("%s", trustAdvice(t))
 		} else if p, ok := errors.AsType[*proxycert.Error](err); ok {
 			f = f.WithHint("%s", p.Hint())
 		}
-		return &Error{Reason: BadChain, Path: r.result.Path, Fault: f}
+		return &Error{Reason: BadChain, Path: path, Fault: f}
 	}
 	return nil
 }

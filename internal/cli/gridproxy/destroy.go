@@ -13,7 +13,7 @@ import (
 // Destroy overwrites the proxy file with zeros and removes it. Path empty: where Init would write
 // it. Zeros are a courtesy: file systems and disks that copy on write may keep the old bytes.
 func Destroy(c Config, path string) error {
-	path = proxyPath(c, path)
+	path = ProxyPath(c, path)
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
 		e := &Error{Reason: NoProxy, Path: path, Fault: fault.New(fault.NotFound, "there is no proxy file %s", path).WithCause(err)}

@@ -22,11 +22,12 @@ const (
 	NotYetValid   Reason = "not_yet_valid"  // the certificate begins later: mostly a wrong clock
 	BadRequest    Reason = "bad_request"    // what is asked for cannot be
 	TrustAnchors  Reason = "trust_anchors"  // the CA directory cannot be read
+	VomsDir       Reason = "voms_dir"       // the folder of LSC files cannot be read
 	UnknownVO     Reason = "unknown_vo"     // no server of the VO is known
 	NoAttributes  Reason = "no_attributes"  // no server gave attributes; Servers tells why
 	Warning       Reason = "warning"        // a server warned and FailOnWarn is set
 	BadAC         Reason = "bad_ac"         // an attribute certificate does not verify; the proxy is kept
-	BadChain      Reason = "bad_chain"      // the proxy's chain does not verify; the proxy is kept
+	BadChain      Reason = "bad_chain"      // a chain does not verify; with Path the new proxy's, which is kept
 	NotWritable   Reason = "not_writable"   // the proxy cannot be written
 )
 

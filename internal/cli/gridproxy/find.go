@@ -48,7 +48,7 @@ func Find(c Config, o Options) (Source, error) {
 
 func locate(c Config, o Options) (Source, error) {
 	if o.NoRegen {
-		path := first(o.Cert, proxyPath(c, ""))
+		path := first(o.Cert, ProxyPath(c, ""))
 		return Source{Cert: path, Key: path, Proxy: true}, nil
 	}
 	if cert := first(o.Cert, c.Getenv("X509_USER_CERT")); cert != "" {

@@ -59,7 +59,7 @@ type Options struct {
 	Extra      []pkix.Extension
 
 	VOs        []VORequest
-	ACLifetime time.Duration // 0: Lifetime
+	ACLifetime time.Duration // 0: Lifetime. ServerLifetime: as long as servers allow.
 	Order      []string      // FQANs to be put first
 	Targets    []string      // hosts that alone shall accept the attributes
 	ACs        [][]byte      // more attribute certificates to include (DER)
@@ -78,6 +78,7 @@ type Options struct {
 	Legacy       protocol.LegacyMode
 	UserAgent    string // as which servers are asked; empty: "lanyard"
 
+	VerifyIssuer bool // verify the issuing credential before anything is done with it
 	Verify       bool // verify the chain of the new proxy
 	DontVerifyAC bool // take attribute certificates as they come
 	FailOnWarn   bool // make no proxy when a server warns
@@ -85,6 +86,9 @@ type Options struct {
 
 // SameBits as Options.Bits makes a key as long as the certificate's.
 const SameBits = -1
+
+// ServerLifetime as Options.ACLifetime leaves the life of attributes to the servers.
+const ServerLifetime = -1
 
 // DefaultLifetime is that of a proxy of which nothing is said.
 const DefaultLifetime = 12 * time.Hour

@@ -31,7 +31,7 @@ type Info struct {
 // Read reads the proxy file at path; empty: where Init would write it. It fails only where no
 // certificate can be read; whatever else is wrong is kept in Problem.
 func Read(c Config, path string) (Info, error) {
-	i := Info{Path: proxyPath(c, path)}
+	i := Info{Path: ProxyPath(c, path)}
 	data, err := readFile(i.Path)
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) {

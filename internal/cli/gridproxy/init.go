@@ -38,6 +38,9 @@ type run struct {
 func Init(ctx context.Context, c Config, o Options, report func(Event)) (Result, error) {
 	r := newRun(c, o, report)
 	err := r.init(ctx)
+	if ctx.Err() != nil {
+		err = ctx.Err()
+	}
 	return r.result, err
 }
 
@@ -133,6 +136,9 @@ func (r *run) load(start func(bits int)) error {
 		return err
 	}
 	r.report(Identified{r.result.Identity})
+	if r.VerifyIssuer {
+		return r.checkChain(r.issuer, "")
+	}
 	return nil
 }
 
@@ -221,7 +227,7 @@ func (r *run) make(ctx context.Context, keys <-chan newKey) error {
 	if err != nil {
 		return &Error{Reason: BadRequest, Fault: fault.New(fault.Invalid, "the proxy cannot be written down: %v", err).WithCause(err)}
 	}
-	path := proxyPath(r.Config, r.Out)
+	path := ProxyPath(r.Config, r.Out)
 	if err := write(path, data); err != nil {
 		return err
 	}
@@ -279,8 +285,8 @@ func (r *run) separate() error {
 	return nil
 }
 
-// proxyPath is where the proxy file is.
-func proxyPath(c Config, given string) string {
+// ProxyPath is where the proxy file is: the given path, X509_USER_PROXY, /tmp/x509up_u<uid>.
+func ProxyPath(c Config, given string) string {
 	if given != "" {
 		return given
 	}

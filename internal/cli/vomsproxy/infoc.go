@@ -1,0 +1,198 @@
+package vomsproxy
+
+import (
+	"crypto/x509"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/lanyardhq/lanyard/proxycert"
+	"github.com/lanyardhq/lanyard/proxycert/dn"
+	"github.com/lanyardhq/lanyard/voms"
+)
+
+// malformed is what the C library says of attribute certificates that it does not understand.
+const malformed = "VOMS Attributes absent or malformed."
+
+// c prints as the C program: in its order, whatever the order of the options.
+func (k *known) c() int {
+	code := 0
+	acs, whole := k.wholesome()
+	k.acs = acs
+	if !whole {
+		// One bad attribute certificate hides all of them.
+		k.acs, code = nil, failure
+		k.complain("WARNING: Unable to verify signature! Server certificate possibly not installed.\nError: %s\n", malformed)
+	}
+	singles := append([]string{"subject", "issuer", "identity", "type", "timeleft", "strength", "path", "text", "exists", "included-file", "acexists"}, ofAC...)
+	if k.has("chain") {
+		k.cChain()
+	}
+	if !k.wanted(singles) || k.has("all") || k.has("text") {
+		k.cStandard()
+	}
+	if k.has("all") {
+		for _, ac := range k.acs {
+			k.block(ac, func(s string) string { return s }, clock(k.left(ac.NotAfter), 1), ac.Targets)
+		}
+	}
+	k.cValues()
+	if !k.cACValues() || !k.cExists() {
+		return failure
+	}
+	return code
+}
+
+func (k *known) cChain() {
+	if len(k.Chain) > 1 {
+		k.print("=== Proxy Chain Information ===\n")
+	}
+	for _, c := range slices.Backward(k.Chain[1:]) {
+		k.label("subject", dn.Slash(c.RawSubject))
+		k.label("issuer", dn.Slash(c.RawIssuer))
+		if t := cType(c); t != "unknown" {
+			k.label("type", t)
+		}
+		if k.has("all") || k.has("keyusage") {
+			k.label("key usage", k.keyUsage(c))
+		}
+		k.label("strength", fmt.Sprintf("%d bits", strength(c)))
+		k.print("%-9s : %s\n\n", "timeleft", clock(k.left(c.NotAfter), 1))
+	}
+	k.print("=== Proxy Information ===\n")
+}
+
+func (k *known) cStandard() {
+	k.label("subject", dn.Slash(k.leaf.RawSubject))
+	k.label("issuer", dn.Slash(k.leaf.RawIssuer))
+	k.label("identity", dn.Slash(k.leaf.RawIssuer))
+	k.label("type", cType(k.leaf))
+	k.label("strength", fmt.Sprintf("%d bits", strength(k.leaf)))
+	k.label("path", k.Path)
+	k.label("timeleft", clock(k.left(k.leaf.NotAfter), 1))
+	if f := k.includedFile(); f != "" {
+		k.label("included", f)
+	}
+	if k.has("all") || k.has("text") || k.has("keyusage") {
+		k.label("key usage", k.keyUsage(k.leaf))
+	}
+}
+
+// cType is what the C program calls a kind of certificate. It does not tell limited proxies apart,
+// but for legacy ones.
+func cType(c *x509.Certificate) string {
+	switch i := kindOf(c); {
+	case i.Kind == proxycert.Legacy && i.Limited:
+		return "limited proxy"
+	case i.Kind == proxycert.Legacy:
+		return "proxy"
+	case i.Kind == proxycert.RFC:
+		return "RFC compliant proxy"
+	case i.Kind == proxycert.Draft:
+		return "GT3-style proxy"
+	default:
+		return "unknown"
+	}
+}
+
+// includedFile is what -include put into the leaf.
+func (k *known) includedFile() string {
+	for _, e := range k.leaf.Extensions {
+		if e.Id.Equal(includedFile) {
+			return string(e.Value)
+		}
+	}
+	return ""
+}
+
+func (k *known) cValues() {
+	k.value("subject", dn.Slash(k.leaf.RawSubject))
+	if k.has("issuer") || k.has("identity") {
+		k.print("%s\n", safe(dn.Slash(k.leaf.RawIssuer)))
+	}
+	k.value("type", cType(k.leaf))
+	k.value("strength", strconv.Itoa(strength(k.leaf)))
+	k.value("path", k.Path)
+	k.value("timeleft", seconds(k.left(k.leaf.NotAfter)))
+	if f := k.includedFile(); f != "" && k.has("included-file") {
+		k.label("included", f)
+	}
+	if !k.has("text") {
+		return
+	}
+	k.print("%s", certificateText(k.leaf))
+	if k.has("chain") {
+		for _, c := range slices.Backward(k.Chain[1:]) {
+			k.print("%s", certificateText(c))
+		}
+	}
+}
+
+// cACValues prints what is asked for of attributes, and reports whether there was any.
+func (k *known) cACValues() bool {
+	there := len(k.acs) > 0 || !k.wanted(ofAC)
+	for _, ac := range k.acs {
+		k.value("vo", ac.VO)
+		k.value("acsubject", ac.Holder.Name)
+		k.value("acissuer", ac.Issuer)
+		k.value("uri", uri(ac))
+		k.value("actimeleft", seconds(k.left(ac.NotAfter)))
+		for _, f := range ac.FQANs {
+			k.value("fqan", f)
+		}
+		there = there && (len(ac.FQANs) > 0 || !k.has("fqan"))
+		k.value("serial", hexadecimal(ac))
+		for _, t := range ac.Targets {
+			if k.has("targets") {
+				k.label("target", t)
+			}
+		}
+	}
+	return there
+}
+
+// hexadecimal is the serial number as OpenSSL prints it: whole bytes.
+func hexadecimal(ac *voms.AC) string {
+	text := strings.ToUpper(ac.Serial.Text(16))
+	if len(text)%2 != 0 {
+		text = "0" + text
+	}
+	return text
+}
+
+// cExists answers -exists and -acexists.
+func (k *known) cExists() bool {
+	for _, vo := range k.given["acexists"] {
+		if !slices.ContainsFunc(k.acs, func(ac *voms.AC) bool { return ac.VO == vo }) {
+			return false
+		}
+	}
+	if !k.has("exists") {
+		return true
+	}
+	hours, minutes := number(k.last("hours")), 0
+	if valid := k.last("valid"); valid != "" {
+		h, m, ok := strings.Cut(valid, ":")
+		switch {
+		case !ok || h == "":
+			k.complain("value must be in the format: H:M\n")
+		case hours == 0:
+			hours, minutes = number(h), number(m)
+		}
+		if minutes < 0 || minutes > 60 {
+			k.complain("specified minutes must be in the range 0-60\n")
+		}
+	}
+	left := int(k.left(k.leaf.NotAfter).Seconds())
+	return left > 0 && left >= hours*3600+minutes*60 && strength(k.leaf) >= number(k.last("bits"))
+}
+
+// number reads a number as atoi does: what is none is 0.
+func number(text string) int {
+	n, err := strconv.ParseInt(text, 10, 32)
+	if err != nil {
+		return 0
+	}
+	return int(n)
+}
