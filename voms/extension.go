@@ -136,11 +136,11 @@ func (ac *AC) readCertificates(value cryptobyte.String) error {
 }
 
 // readTargets reads the hosts that the AC is meant for. VOMS wraps a sequence around each, RFC 5755
-// section 4.3.2 does not.
+// section 4.3.2 does not. An empty list, as by voms-proxy-fake of 2.1.0, is met by no host.
 func (ac *AC) readTargets(value cryptobyte.String) error {
 	bad := errors.New("its targets are not hosts")
 	list, ok := only(value, asn1.SEQUENCE, asn1.SEQUENCE)
-	if !ok || list.Empty() {
+	if !ok {
 		return bad
 	}
 	for !list.Empty() {

@@ -52,7 +52,7 @@ type AC struct {
 	NotAfter     time.Time
 	FQANs        []string // primary first, in the form in which the AC has them; see ParseFQAN
 	Attributes   []Attribute
-	Targets      []string            // hosts that the AC is meant for; empty: all
+	Targets      []string            // hosts that the AC is meant for; nil mostly, which means all
 	Certificates []*x509.Certificate // of the attribute authority, its own first
 
 	signed             []byte // what the signature covers
