@@ -21,7 +21,9 @@ import (
 type making struct {
 	voms, order, targets  []string
 	valid, out, cert, key string
-	bits, pathLength      int
+	bits                  int
+	pathLength            uint
+	pathLimited           bool // whether pathLength was given
 	limited, online       bool
 	passphraseIn          bool
 }
@@ -33,7 +35,10 @@ func (a *app) init() *cobra.Command {
 		Example: `  lanyard proxy init --voms climate
   lanyard proxy init --voms cms:/cms/Role=production --valid 24h
   lanyard proxy init --cert robot.pem --key robot.key --out robot.proxy`,
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.runInit(cmd.Context(), f) }}
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			f.pathLimited = cmd.Flags().Changed("path-length")
+			return a.runInit(cmd.Context(), f)
+		}}
 	a.vomsFlag(cmd, &f.voms)
 	fl := cmd.Flags()
 	fl.StringVar(&f.valid, "valid", "", "let it live for this `TIME`: 24h, or 24:00 (12h)")
@@ -43,7 +48,7 @@ func (a *app) init() *cobra.Command {
 	fl.BoolVar(&f.online, "online", false, "have the server issue a certificate even if you have one")
 	fl.IntVar(&f.bits, "bits", 0, "make a key of so many `BITS` (2048)")
 	fl.BoolVar(&f.limited, "limited", false, "make a proxy that starts no jobs")
-	fl.IntVar(&f.pathLength, "path-length", -1, "allow at most `N` proxies below it")
+	fl.UintVar(&f.pathLength, "path-length", 0, "allow at most `N` proxies below it")
 	fl.StringArrayVar(&f.order, "order", nil, "put this `FQAN` first; may be repeated")
 	fl.StringArrayVar(&f.targets, "target", nil, "let only this `HOST` accept the attributes; may be repeated")
 	fl.BoolVar(&f.passphraseIn, "pwstdin", false, "read the key's passphrase from the input")
@@ -102,8 +107,8 @@ func (f making) options(wanted []api.VOMS) (gridproxy.Options, error) {
 	if f.online && f.cert+f.key != "" {
 		return o, console.Usage("--online and --cert or --key exclude each other")
 	}
-	if f.pathLength >= 0 {
-		o.PathLength = &f.pathLength
+	if f.pathLimited {
+		o.PathLength = new(int(min(f.pathLength, 1000)))
 	}
 	for _, v := range wanted {
 		r := gridproxy.VORequest{Alias: v.VO}

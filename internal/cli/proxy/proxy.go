@@ -39,7 +39,7 @@ type app struct {
 func Command(c Config) *cobra.Command {
 	a := &app{c.Console, c}
 	noun := a.noun()
-	return console.Group("proxy", "X.509 proxies with VO attributes, as the grid takes them",
+	return console.Group("proxy", "X.509 proxies with attributes of your VOs",
 		`  lanyard proxy init --voms climate
   lanyard proxy info
   lanyard proxy delegate --voms climate --name nightly`,

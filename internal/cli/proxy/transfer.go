@@ -175,7 +175,7 @@ type fetching struct {
 func (a *app) get() *cobra.Command {
 	var f fetching
 	cmd := &cobra.Command{Use: "get PROXY", Short: "Fetch a fresh proxy below one that the server keeps", Args: console.Takes(1, 1, "the proxy"),
-		Long: "A key is made here, the server signs for it: what MyProxy does, with your sign-in\nor a robot's token in place of a passphrase.",
+		Long: "A key is made here and the server signs for it: what MyProxy does, with your\nsign-in or a robot's token in place of a passphrase.",
 		Example: `  lanyard proxy get nightly
   lanyard proxy get nightly --valid 2h --out job.proxy
   LANYARD_TOKEN_FILE=token lanyard proxy get crd_…`,

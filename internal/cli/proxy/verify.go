@@ -26,7 +26,7 @@ type verifying struct {
 func (a *app) verify() *cobra.Command {
 	var f verifying
 	cmd := &cobra.Command{Use: "verify [FILE]", Short: "Judge a proxy as a strict site would", Args: console.Takes(0, 1, "the file"),
-		Long: "Check chain, revocation lists, signing policies and every attribute certificate of\na proxy, and say why it is rejected. The exit code is 0 only if all of it is\naccepted, else 1.",
+		Long: "Check chain, revocation lists, signing policies and every attribute certificate\nof a proxy, and say why it is rejected. The exit code is 0 only if all of it is\naccepted, else 1.",
 		Example: `  lanyard proxy verify
   lanyard proxy verify proxy.pem --host se.example.org --json
   lanyard proxy verify old.pem --at 2026-11-20T12:00:00Z --allow-legacy`,
