@@ -49,6 +49,6 @@ func commandLine() int {
 	c := &console.Console{Streams: console.Standard(os.Stdin, os.Stdout, os.Stderr), Getenv: os.Getenv, Now: time.Now, Zone: time.Local,
 		Version: version, Host: host, Keyring: signin.SystemKeyring(os.Getenv), OpenBrowser: cli.Browser(os.Getenv)}
 	more := programs.Commands(programs.Config{Console: c, Targets: targets(), Program: program, Environ: os.Environ()})
-	more = append(more, admin.Command(c, config.DataDir(os.Geteuid(), os.Getenv)), serveCommand(), configCommand())
+	more = append(more, admin.Command(c, config.DataDir(os.Geteuid(), os.Getenv)), proxyCommand(ctx, c), serveCommand(), configCommand())
 	return cli.Run(ctx, cli.Config{Console: c, More: more}, os.Args[1:])
 }
