@@ -7,7 +7,6 @@ import (
 	"crypto/rsa"
 	"crypto/sha1" //nolint:gosec // names keys, protects nothing
 	"crypto/x509"
-	"errors"
 	"fmt"
 
 	"golang.org/x/crypto/cryptobyte"
@@ -48,7 +47,7 @@ func algorithmOf(der []byte) x509.SignatureAlgorithm {
 }
 
 // signing returns the encoded AlgorithmIdentifier and the hash with which a key of aa signs: the
-// hash of aa's own signature, or SHA-256 where that is too weak or there is none.
+// hash of aa's own signature, or SHA-256 where that is too weak or not known.
 func signing(aa *x509.Certificate) ([]byte, crypto.Hash, error) {
 	hash := crypto.SHA256
 	for _, a := range algorithms {
@@ -56,17 +55,11 @@ func signing(aa *x509.Certificate) ([]byte, crypto.Hash, error) {
 			hash = a.hash
 		}
 	}
-	null := false
-	switch aa.PublicKey.(type) {
-	case *rsa.PublicKey:
-		null = true
-	case *ecdsa.PublicKey:
-	default:
-		return nil, 0, fmt.Errorf("an attribute authority needs an RSA or ECDSA key, not one for %v", aa.PublicKeyAlgorithm)
-	}
+	_, isRSA := aa.PublicKey.(*rsa.PublicKey)
+	_, isECDSA := aa.PublicKey.(*ecdsa.PublicKey)
+	var b cryptobyte.Builder
 	for _, a := range algorithms {
-		if a.hash == hash && a.null == null {
-			var b cryptobyte.Builder
+		if a.hash == hash && a.null == isRSA && isRSA != isECDSA {
 			b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
 				addOID(b, a.oid)
 				if a.null {
@@ -77,7 +70,7 @@ func signing(aa *x509.Certificate) ([]byte, crypto.Hash, error) {
 			return der, hash, err
 		}
 	}
-	return nil, 0, errors.New("no signature algorithm fits the authority's key")
+	return nil, 0, fmt.Errorf("an attribute authority needs an RSA or ECDSA key, not one for %v", aa.PublicKeyAlgorithm)
 }
 
 func addOID(b *cryptobyte.Builder, oid string) {

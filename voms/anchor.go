@@ -101,24 +101,14 @@ func readFile(path string, limit int64) ([]byte, error) {
 }
 
 // kept returns the chains that begin with a certificate from a .pem file in dir, the folder of
-// ac's VO, that has the name of ac's issuer. Those of other VOs are not asked.
-func (ac *AC) kept(dir string) [][]*x509.Certificate {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return nil
-	}
-	var chains [][]*x509.Certificate
-	files := 0
-	for _, e := range entries {
-		if !strings.HasSuffix(e.Name(), ".pem") {
-			continue
-		}
-		if files++; files > maxPEMs {
-			break
-		}
-		text, err := readFile(filepath.Join(dir, e.Name()), maxPEM)
+// ac's VO, that has the name of ac's issuer. Those of other VOs are not asked. Whoever needs a file
+// that cannot be read learns that no LSC vouches for the authority.
+func (ac *AC) kept(dir string) (chains [][]*x509.Certificate) {
+	names, _ := fs.Glob(os.DirFS(dir), "*.pem")
+	for _, name := range names[:min(len(names), maxPEMs)] {
+		text, err := readFile(filepath.Join(dir, name), maxPEM)
 		if err != nil {
-			continue // whoever needs this one learns that no LSC vouches for it
+			continue
 		}
 		certs, err := keyfile.Certificates(text)
 		if err != nil {

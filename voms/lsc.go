@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/lanyardhq/lanyard/proxycert/dn"
@@ -96,24 +97,11 @@ func (l LSC) String() string {
 
 // Match reports whether certs, the authority's own first, is one of the chains.
 func (l LSC) Match(certs []*x509.Certificate) bool {
-	for _, chain := range l.Chains {
-		if matches(chain, certs) {
-			return true
-		}
-	}
-	return false
-}
-
-func matches(chain []Pair, certs []*x509.Certificate) bool {
-	if len(chain) != len(certs) || len(chain) == 0 {
-		return false
-	}
-	for i, c := range certs {
-		if !sameText(chain[i].Subject, c.RawSubject) || !sameText(chain[i].Issuer, c.RawIssuer) {
-			return false
-		}
-	}
-	return true
+	return len(certs) > 0 && slices.ContainsFunc(l.Chains, func(chain []Pair) bool {
+		return slices.EqualFunc(chain, certs, func(p Pair, c *x509.Certificate) bool {
+			return sameText(p.Subject, c.RawSubject) && sameText(p.Issuer, c.RawIssuer)
+		})
+	})
 }
 
 // sameText compares a name that a person wrote with one of a certificate.

@@ -2,6 +2,7 @@ package voms
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"math/big"
@@ -87,19 +88,11 @@ func (ac *AC) readInfo(info cryptobyte.String) error {
 	}
 	ac.Version++ // v1 is 0
 	ac.algorithm = algorithm
-	if err := ac.readHolder(holder); err != nil {
-		return err
+	names, _ := only(issuer, asn1.SEQUENCE)
+	if ac.RawIssuer, ac.Issuer = readName(names); ac.Issuer == "" {
+		return errors.New("its issuer is not given by one distinguished name")
 	}
-	if err := ac.readIssuer(issuer); err != nil {
-		return err
-	}
-	if err := ac.readValidity(validity); err != nil {
-		return err
-	}
-	if err := ac.readFQANs(attributes); err != nil {
-		return err
-	}
-	return ac.readExtensions(extensions)
+	return cmp.Or(ac.readHolder(holder), ac.readValidity(validity), ac.readFQANs(attributes), ac.readExtensions(extensions))
 }
 
 // readHolder reads a Holder of the one form that VOMS uses: a certificate's name and number.
@@ -112,14 +105,6 @@ func (ac *AC) readHolder(holder cryptobyte.String) error {
 	}
 	if ac.Holder.Raw, ac.Holder.Name = readName(names); ac.Holder.Name == "" {
 		return errors.New("its holder is not given by one distinguished name")
-	}
-	return nil
-}
-
-func (ac *AC) readIssuer(issuer cryptobyte.String) error {
-	names, ok := only(issuer, asn1.SEQUENCE)
-	if ac.RawIssuer, ac.Issuer = readName(names); !ok || ac.Issuer == "" {
-		return errors.New("its issuer is not given by one distinguished name")
 	}
 	return nil
 }
@@ -180,17 +165,11 @@ func (ac *AC) readAuthority(names cryptobyte.String) error {
 		names = inner
 	}
 	uri, ok := only(names, tagURI)
-	if !ok {
-		return errors.New("its VO is not given by one URI")
-	}
-	vo, rest, ok1 := strings.Cut(string(uri), "://")
-	host, digits, ok2 := strings.Cut(rest, ":")
+	vo, rest, _ := strings.Cut(string(uri), "://")
+	host, digits, _ := strings.Cut(rest, ":")
 	port, err := strconv.ParseUint(digits, 10, 16)
-	if !ok1 || !ok2 || err != nil || port == 0 {
-		return fmt.Errorf("its VO is given by %q, not by VO://HOST:PORT", uri)
-	}
-	if !safeName(vo) || !safeName(host) {
-		return fmt.Errorf("its VO is given by %q, which cannot be the names of a VO and a host", uri)
+	if !ok || !safeName(vo) || !safeName(host) || err != nil || port == 0 {
+		return fmt.Errorf("its VO is not given by one URI of the form VO://HOST:PORT, but by %q", uri)
 	}
 	ac.VO, ac.Host, ac.Port = vo, host, int(port)
 	return nil
