@@ -3,6 +3,7 @@ package proxycert_test
 import (
 	"bytes"
 	"crypto"
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
@@ -248,6 +249,10 @@ func TestCreateRefuses(t *testing.T) {
 	weakEC := ecKey(t, elliptic.P224())
 	if _, err := proxycert.Create(ada, weakEC.Public(), day()); reason(t, err) != proxycert.Algorithm {
 		t.Errorf("P-224: %v", err)
+	}
+	ed, _, err := ed25519.GenerateKey(rand.Reader)
+	if _, wrong := proxycert.Create(ada, ed, day()); err != nil || reason(t, wrong) != proxycert.Algorithm {
+		t.Errorf("Ed25519, which no grid tool reads: %v, %v", err, wrong)
 	}
 	if _, err := proxycert.Create(ada, weak.Public(), day()); err != nil {
 		t.Errorf("RSA 1024, which old services still need: %v", err)

@@ -3,7 +3,6 @@ package proxycert
 import (
 	"crypto"
 	"crypto/ecdsa"
-	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rsa"
 	"fmt"
@@ -28,9 +27,8 @@ func weak(key crypto.PublicKey, bits int) string {
 		if k.Curve != elliptic.P256() && k.Curve != elliptic.P384() && k.Curve != elliptic.P521() {
 			return fmt.Sprintf("its elliptic curve %s is not one of P-256, P-384, P-521", k.Curve.Params().Name)
 		}
-	case ed25519.PublicKey:
 	default:
-		return "its key is neither RSA nor of an elliptic curve"
+		return "its key is neither RSA nor ECDSA"
 	}
 	return ""
 }
