@@ -141,8 +141,9 @@ func TestWhatTheServerWouldRefuseIsNotRepeated(t *testing.T) {
 			_, err := c.CreateRobot(ctx, "p", api.RobotOrder{Name: "x"})
 			return err
 		},
-		"delete robot": func(ctx context.Context, c *client.Client) error { return c.DeleteRobot(ctx, "usr_1") },
-		"end session":  func(ctx context.Context, c *client.Client) error { return c.EndSession(ctx, "ses_1") },
+		"delete robot":   func(ctx context.Context, c *client.Client) error { return c.DeleteRobot(ctx, "usr_1") },
+		"end session":    func(ctx context.Context, c *client.Client) error { return c.EndSession(ctx, "ses_1") },
+		"end membership": func(ctx context.Context, c *client.Client) error { return c.RemoveVOMember(ctx, "climate", "vom_1") },
 		"remove member": func(ctx context.Context, c *client.Client) error {
 			_, err := c.RemoveMember(ctx, "p", "usr_1")
 			return err
