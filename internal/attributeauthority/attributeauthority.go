@@ -23,7 +23,7 @@ import (
 )
 
 const (
-	// requestTime is how long a client may take for everything: handshake, request and reading.
+	// requestTime is how long a client may take to ask, and again to take its answer.
 	requestTime = 15 * time.Second
 	// defaultConnections bounds memory: each client may send 64 KiB.
 	defaultConnections = 1024
@@ -95,8 +95,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 		case err == nil:
 			under.Go(func() {
 				defer func() { <-places }()
-				// Requests under way are answered though ctx has ended.
-				s.serve(context.WithoutCancel(ctx), conn)
+				s.serve(ctx, conn)
 			})
 			continue
 		case ctx.Err() != nil:

@@ -20,14 +20,10 @@ import (
 )
 
 // serve answers one connection and logs one line about it. Whatever goes wrong ends this
-// connection and no other.
+// connection and no other. When ctx ends before the request is there, so does the connection; a
+// request that is there is answered.
 func (s *Server) serve(ctx context.Context, raw net.Conn) {
-	ctx, cancel := context.WithTimeout(ctx, requestTime)
-	defer cancel()
 	defer raw.Close()
-	// Whatever waits on the connection gives up when the time is over.
-	stop := context.AfterFunc(ctx, func() { raw.Close() })
-	defer stop()
 	log := s.c.Log.With("address", host(raw.RemoteAddr()))
 	defer func() {
 		if p := recover(); p != nil {
@@ -48,15 +44,13 @@ func (s *Server) serve(ctx context.Context, raw net.Conn) {
 		// A session that is resumed would bring a chain that was verified long ago.
 		SessionTicketsDisabled: true,
 	})
-	if err := conn.HandshakeContext(ctx); err != nil {
-		log.InfoContext(ctx, "no TLS connection", "err", err)
-		return
-	}
-	in, err := protocol.ReadRequest(conn)
+	in, err := s.receive(ctx, conn)
 	if _, refused := errors.AsType[*protocol.Error](err); err != nil && !refused {
 		log.InfoContext(ctx, "no request", "err", err)
 		return
 	}
+	ctx, end := s.within(context.WithoutCancel(ctx), raw)
+	defer end()
 	holder := vo.Holder{Chain: conn.ConnectionState().PeerCertificates, Address: host(raw.RemoteAddr())}
 	var answer protocol.Answer
 	if err == nil {
@@ -68,6 +62,26 @@ func (s *Server) serve(ctx context.Context, raw net.Conn) {
 	s.tell(ctx, log, holder, in, err)
 	if err := errors.Join(protocol.WriteAnswer(conn, in, answer, err), conn.Close()); err != nil {
 		log.InfoContext(ctx, "answer not delivered", "err", err)
+	}
+}
+
+// receive shakes hands and reads the request.
+func (s *Server) receive(ctx context.Context, conn *tls.Conn) (protocol.Incoming, error) {
+	ctx, end := s.within(ctx, conn.NetConn())
+	defer end()
+	if err := conn.HandshakeContext(ctx); err != nil {
+		return protocol.Incoming{}, err
+	}
+	return protocol.ReadRequest(conn)
+}
+
+// within gives conn so much time and no more: whatever waits on it when ctx ends gives up.
+func (s *Server) within(ctx context.Context, conn net.Conn) (context.Context, func()) {
+	ctx, cancel := context.WithTimeout(ctx, requestTime)
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	return ctx, func() {
+		stop()
+		cancel()
 	}
 }
 

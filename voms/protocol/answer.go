@@ -101,7 +101,7 @@ type document struct {
 func parseAnswer(body []byte, code int) (Answer, error) {
 	var doc document
 	if err := unmarshal(body, &doc); err != nil {
-		return Answer{}, fmt.Errorf("its answer cannot be read: %w", err)
+		return Answer{}, ours(err, "its answer cannot be read: %v", err)
 	}
 	if name := doc.XMLName.Local; name != "voms" && name != "vomsans" {
 		return Answer{}, errors.New("its answer is not one of an attribute authority")
@@ -218,5 +218,9 @@ func unmarshal(text []byte, into any) error {
 		}
 		return nil, fmt.Errorf("the character set %q is not known", shorten(charset))
 	}
-	return d.Decode(into)
+	err := d.Decode(into)
+	if errors.Is(err, io.EOF) {
+		return errors.New("it is no XML")
+	}
+	return err
 }

@@ -68,7 +68,7 @@ func TestClientTellsEveryReason(t *testing.T) {
 	want := []string{
 		"lanyard: User unknown to this VO.",
 		"it closed the connection without an answer",
-		"it does not answer as a web server does; asked in XML, its answer cannot be read: EOF",
+		"it does not answer as a web server does; asked in XML, its answer cannot be read: it is no XML",
 		"connection refused: nothing listens there",
 	}
 	_, _, err := client(t).Get(t.Context(), servers, protocol.Request{})

@@ -167,7 +167,7 @@ func TestReadAnswer(t *testing.T) {
 	block, _ := pem.Decode(read(t, "../../testdata/voms/golden/g34-separate.ac"))
 	const (
 		unknown   = "lanyard: User unknown to this VO."
-		unknownAA = "User unknown to this VO: '/DC=test/DC=lanyard/OU=People/CN=Ada Tester' (issued by '/DC=test/DC=lanyard/CN=Lanyard Fixture CA')"
+		unknownAA = "User unknown to this VO: '/DC=test/DC=lanyard/OU=Users/CN=Ada Tester' (issued by '/DC=test/DC=lanyard/CN=Lanyard Fixture CA')"
 		shortened = "lanyard://voms.lanyard.test:21001: The validity of this VOMS AC in your proxy is shortened to 86400 seconds!"
 	)
 	refused := func(code int, name, message string, status int) *protocol.Error {
@@ -193,7 +193,7 @@ func TestReadAnswer(t *testing.T) {
 		{file: "vomsaa-warning.http", ac: true, warnings: []string{"WARNING: lanyard : The validity of this VOMS AC in your proxy is shortened to 43200 seconds!"}},
 		{file: "vomsaa-unknown.http", refusal: refused(1001, "NoSuchUser", unknownAA, 200)},
 		{file: "vomsaa-not-held.http", refusal: refused(1007, "BadRequest", "User is not authorized to request attribute '/lanyard/Role=admin' or attribute does not exist.", 200)},
-		{file: "vomsaa-suspended.http", refusal: refused(1004, "SuspendedUser", "User '/DC=test/DC=lanyard/OU=People/CN=Ada Tester, /DC=test/DC=lanyard/CN=Lanyard Fixture CA' is not active.", 200)},
+		{file: "vomsaa-suspended.http", refusal: refused(1004, "SuspendedUser", "User '/DC=test/DC=lanyard/OU=Users/CN=Ada Tester, /DC=test/DC=lanyard/CN=Lanyard Fixture CA' is not active.", 200)},
 		{file: "vomsaa-old-form.http", refusal: refused(1001, "NoSuchUser", unknownAA, 200)},
 		{file: "vomsaa-nginx.http", err: "it answers 400 Bad Request"},
 		{file: "c-xml-ok.xml", ac: true},
@@ -232,7 +232,7 @@ func TestReadAnswerFromAHostilePeer(t *testing.T) {
 		{"huge head", "HTTP/1.1 200 OK\r\n" + strings.Repeat("X: y\r\n", 1<<20), "it does not answer as a web server does"},
 		{"huge, says so", "HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n<voms>", "its answer breaks off"},
 		{"no HTTP", "SSH-2.0-x\r\n", "it does not answer as a web server does"},
-		{"no XML", head + "hello", "its answer cannot be read: EOF"},
+		{"no XML", head + "hello", "its answer cannot be read: it is no XML"},
 		{"a page", head + "<html></html>", "its answer is not one of an attribute authority"},
 		{"redirect", "HTTP/1.1 302 Found\r\nLocation: https://elsewhere.test/\r\nContent-Length: 1\r\n\r\nx", "it points to another address, which is not followed (302)"},
 		{"nothing in it", head + "<voms></voms>", "its answer has no attribute certificate and no reason why"},
