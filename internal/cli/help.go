@@ -95,6 +95,10 @@ const environment = `Environment variables
   LANYARD_NO_INPUT    1: never ask anything, as --no-input
   NO_COLOR            no colours; CLICOLOR_FORCE=1: colours also in pipes
   BROWSER             the program that opens the sign-in page
+  X509_USER_PROXY     your proxy file (/tmp/x509up_u and your number)
+  X509_USER_CERT      your certificate, with X509_USER_KEY (~/.globus/…)
+  X509_CERT_DIR       trusted authorities (/etc/grid-security/certificates)
+  X509_VOMS_DIR       trusted VO servers (/etc/grid-security/vomsdir)
 
 Files
 
