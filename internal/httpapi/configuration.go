@@ -8,11 +8,12 @@ import (
 	"github.com/lanyardhq/lanyard/internal/credential"
 	"github.com/lanyardhq/lanyard/internal/deliver"
 	"github.com/lanyardhq/lanyard/internal/fault"
+	"github.com/lanyardhq/lanyard/internal/kind/s3key"
 	"github.com/lanyardhq/lanyard/material"
 )
 
 func (a *API) listConfigurations(c *call) (any, error) {
-	x, err := a.Broker.Show(c.Context(), c.by, c.PathValue("credential"))
+	x, err := a.key(c)
 	if err != nil {
 		return nil, err
 	}
@@ -23,12 +24,21 @@ func (a *API) listConfigurations(c *call) (any, error) {
 	}), nil
 }
 
+// key finds the key that the path names; clients are not configured with anything else.
+func (a *API) key(c *call) (credential.Credential, error) {
+	x, err := a.Broker.Show(c.Context(), c.by, c.PathValue("credential"))
+	if err == nil && x.Kind != s3key.Name {
+		err = fault.New(fault.NotFound, "clients are configured with keys; this is a %s", credential.Noun(x.Kind))
+	}
+	return x, err
+}
+
 // missing stands where the secret would, in letters that every client's file can hold.
 const missing = material.Secret("PUT-THE-SECRET-HERE-it-was-shown-when-the-key-was-made")
 
 func (a *API) configuration(c *call) (any, error) {
 	ref, name := c.PathValue("credential"), c.PathValue("client")
-	x, err := a.Broker.Show(c.Context(), c.by, ref)
+	x, err := a.key(c)
 	if err != nil {
 		return nil, err
 	}

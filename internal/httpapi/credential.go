@@ -13,6 +13,8 @@ import (
 	"github.com/lanyardhq/lanyard/internal/credential"
 	"github.com/lanyardhq/lanyard/internal/fault"
 	"github.com/lanyardhq/lanyard/internal/identity"
+	"github.com/lanyardhq/lanyard/internal/kind/proxy"
+	"github.com/lanyardhq/lanyard/internal/kind/s3key"
 )
 
 // states are those that a list can be filtered by.
@@ -43,8 +45,12 @@ func (a *API) listCredentials(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return list(a, api.SchemaS3Keys, items, next, func(x credential.Credential) api.Credential {
-		return a.credential(x, longest[x.ProjectID])
+	schema := api.SchemaS3Keys
+	if f.Kind == proxy.Name {
+		schema = api.SchemaProxies
+	}
+	return list(a, schema, items, next, func(x credential.Credential) api.Credential {
+		return a.credential(x, longest[rule{x.ProjectID, x.Kind}])
 	}), nil
 }
 
@@ -57,10 +63,16 @@ func (a *API) createCredential(c *call) (any, error) {
 	if o.Life, err = seconds(req.Life); err != nil {
 		return nil, err
 	}
-	if req.S3 != nil {
-		if o.Spec, err = json.Marshal(req.S3); err != nil {
-			return nil, fmt.Errorf("encode rights: %w", err)
-		}
+	switch {
+	case req.S3 != nil && req.Kind != s3key.Name, req.Proxy != nil && req.Kind != proxy.Name:
+		return nil, fault.New(fault.Invalid, "what is ordered under s3 or proxy belongs to another kind than %.40q", req.Kind)
+	case req.S3 != nil:
+		o.Spec, err = json.Marshal(req.S3)
+	case req.Proxy != nil:
+		err = wantProxy(&o, *req.Proxy)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("encode order: %w", err)
 	}
 	promise, err := once(c)
 	if err != nil {
@@ -79,11 +91,11 @@ func (a *API) createCredential(c *call) (any, error) {
 }
 
 func (a *API) showCredential(c *call) (any, error) {
-	x, err := a.Broker.Show(c.Context(), c.by, c.PathValue("credential"))
+	got, err := a.Broker.Inspect(c.Context(), c.by, c.PathValue("credential"))
 	if err != nil {
 		return nil, err
 	}
-	return a.show(c, x)
+	return a.reveal(c, got)
 }
 
 func (a *API) extendCredential(c *call) (any, error) {
@@ -136,18 +148,22 @@ func (a *API) change(c *call, do func(context.Context, identity.Actor, string, a
 	return w, err
 }
 
-// longest returns, by project id, how far extensions of the credentials may reach from now.
-func (a *API) longest(c *call, cs ...credential.Credential) (map[string]time.Duration, error) {
-	lives := map[string]time.Duration{}
+// A rule is what a lifetime rule hangs on.
+type rule struct{ projectID, kind string }
+
+// longest returns how far from now extensions of the credentials may reach by their rules.
+func (a *API) longest(c *call, cs ...credential.Credential) (map[rule]time.Duration, error) {
+	lives := map[rule]time.Duration{}
 	for _, x := range cs {
-		if _, known := lives[x.ProjectID]; known || x.Status != credential.Active {
+		r := rule{x.ProjectID, x.Kind}
+		if _, known := lives[r]; known || x.Status != credential.Active {
 			continue
 		}
 		life, err := a.Broker.LongestLife(c.Context(), x.ProjectID, x.Kind)
 		if err != nil {
 			return nil, err
 		}
-		lives[x.ProjectID] = life
+		lives[r] = life
 	}
 	return lives, nil
 }
@@ -155,14 +171,17 @@ func (a *API) longest(c *call, cs ...credential.Credential) (map[string]time.Dur
 // show renders a credential without its secret.
 func (a *API) show(c *call, x credential.Credential) (api.Credential, error) {
 	longest, err := a.longest(c, x)
-	return a.credential(x, longest[x.ProjectID]), err
+	return a.credential(x, longest[rule{x.ProjectID, x.Kind}]), err
 }
 
-// reveal renders a credential with its secret.
+// reveal renders a credential with its secret or, of a proxy, its certificates.
 func (a *API) reveal(c *call, got broker.Issued) (api.Credential, error) {
 	w, err := a.show(c, got.Credential)
 	if s3 := got.Material.S3; s3 != nil {
 		w.SecretAccessKey = s3.SecretAccessKey
+	}
+	if x := got.Material.X509; x != nil && w.Proxy != nil {
+		w.Proxy.Request, w.Proxy.Certificates = x.Request, x.PEM.Reveal()
 	}
 	return w, err
 }

@@ -24,6 +24,7 @@ type API struct {
 	Targets []deliver.Target
 	// Endpoint and Region are the gateway's, as clients are configured with them.
 	Endpoint, Region string
+	Grid             Grid
 	// PerMinute limits the requests of one token; 0 means no limit.
 	PerMinute int
 	Now       func() time.Time
@@ -49,6 +50,10 @@ func (a *API) Routes() []Route {
 		method, path, _ := strings.Cut(pattern, " ")
 		table = append(table, Route{Method: method, Path: path, Query: query, serve: serve})
 	}
+	open := func(pattern string, serve func(*call) (any, error)) {
+		add(pattern, serve)
+		table[len(table)-1].Open = true
+	}
 	add("GET /whoami", a.whoAmI)
 	add("GET /sessions", a.listSessions)
 	add("DELETE /sessions/{session}", a.endSession)
@@ -73,9 +78,13 @@ func (a *API) Routes() []Route {
 	add("POST /credentials/{credential}/extend", a.extendCredential)
 	add("POST /credentials/{credential}/freeze", a.freezeCredential)
 	add("POST /credentials/{credential}/thaw", a.thawCredential)
+	add("PUT /credentials/{credential}/chain", a.completeCredential)
+	add("POST /credentials/{credential}/proxy", a.retrieveProxy)
 	add("GET /credentials/{credential}/secret", a.credentialSecret)
 	add("GET /credentials/{credential}/configurations", a.listConfigurations)
 	add("GET /credentials/{credential}/configurations/{client}", a.configuration)
+
+	a.voRoutes(add, open)
 
 	add("GET /accounts", a.listAccounts, "kind", "issuer", "search", "limit")
 	add("POST /accounts/{account}/freeze", a.freezeAccount)
@@ -85,8 +94,7 @@ func (a *API) Routes() []Route {
 	add("GET /audit", a.listAudit, "project", "subject", "actor", "cursor", "limit")
 	add("GET /audit/verification", a.verifyAudit)
 
-	add("GET /openapi.yaml", openAPI)
-	table[len(table)-1].Open = true
+	open("GET /openapi.yaml", openAPI)
 	return table
 }
 

@@ -10,6 +10,8 @@ import (
 	"github.com/lanyardhq/lanyard/internal/broker"
 	"github.com/lanyardhq/lanyard/internal/credential"
 	"github.com/lanyardhq/lanyard/internal/identity"
+	"github.com/lanyardhq/lanyard/internal/kind/proxy"
+	"github.com/lanyardhq/lanyard/internal/kind/s3key"
 	"github.com/lanyardhq/lanyard/internal/login"
 	"github.com/lanyardhq/lanyard/internal/project"
 	"github.com/lanyardhq/lanyard/internal/session"
@@ -23,18 +25,23 @@ func (a *API) credential(c credential.Credential, longest time.Duration) api.Cre
 	now := a.Now().UTC().Truncate(time.Second)
 	w := api.Credential{Schema: "lanyard/v1/" + c.Kind, ID: c.ID, Kind: c.Kind, Name: c.Name, Project: c.ProjectName,
 		ProjectID: c.ProjectID, Owner: c.OwnerName, OwnerID: c.OwnerID, State: string(c.Status), Reason: string(c.Reason),
-		AccessKeyID: c.PublicID, Endpoint: a.Endpoint, Region: a.Region, CreatedAt: c.CreatedAt, ExpiresAt: c.ExpiresAt,
-		EndedAt: c.EndedAt, LastUsedAt: c.LastUsedAt, LastUsedBy: c.LastUsedBy}
-	var rights api.S3Rights
-	if json.Unmarshal(c.Spec, &rights) == nil && rights.Mode != "" {
-		w.Rights = &rights
+		CreatedAt: c.CreatedAt, ExpiresAt: c.ExpiresAt, EndedAt: c.EndedAt, LastUsedAt: c.LastUsedAt, LastUsedBy: c.LastUsedBy}
+	switch c.Kind {
+	case s3key.Name:
+		w.AccessKeyID, w.Endpoint, w.Region = c.PublicID, a.Endpoint, a.Region
+		var rights api.S3Rights
+		if json.Unmarshal(c.Spec, &rights) == nil && rights.Mode != "" {
+			w.Rights = &rights
+		}
+	case proxy.Name:
+		w.Proxy = proxyOf(c)
 	}
 	if left := c.ExpiresAt.Sub(now); left > 0 && (c.Status == credential.Active || c.Status == credential.Frozen) {
 		w.EndsInSeconds = int64(left / time.Second)
 		w.EndsSoon = c.EndsSoon(now)
 	}
 	if c.Usable(now) && longest > 0 {
-		w.ExtendUntil = now.Add(longest)
+		w.ExtendUntil = a.Broker.Latest(c, longest)
 	}
 	return w
 }

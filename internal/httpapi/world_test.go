@@ -21,6 +21,7 @@ import (
 
 	"github.com/lanyardhq/lanyard/api"
 	"github.com/lanyardhq/lanyard/client"
+	"github.com/lanyardhq/lanyard/internal/authority"
 	"github.com/lanyardhq/lanyard/internal/broker"
 	"github.com/lanyardhq/lanyard/internal/credential"
 	"github.com/lanyardhq/lanyard/internal/deliver"
@@ -33,6 +34,7 @@ import (
 	"github.com/lanyardhq/lanyard/internal/project"
 	"github.com/lanyardhq/lanyard/internal/store"
 	"github.com/lanyardhq/lanyard/internal/store/seal"
+	"github.com/lanyardhq/lanyard/internal/vo"
 	"github.com/lanyardhq/lanyard/material"
 )
 
@@ -45,6 +47,7 @@ var start = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 // chiara is a user of 465000123 alone.
 type world struct {
 	*httpapi.API
+	store  *store.Store
 	server *httptest.Server
 	socket string
 	tokens map[string]material.Secret
@@ -97,6 +100,7 @@ func newWorld(t *testing.T) *world {
 	s, err := store.Open(t.Context(), store.Config{Path: filepath.Join(t.TempDir(), "data", "lanyard.db"), Keys: seal.NewKeys(), Now: w.clock})
 	check(t, err)
 	t.Cleanup(func() { s.Close() })
+	w.store = s
 	log := slog.New(slog.NewJSONHandler(w, nil))
 	b := &broker.Broker{Kinds: map[string]credential.Kind{"s3key": s3key.Kind{}}, Store: s, Gateways: gateways{}, Now: w.clock, Log: log,
 		Rules: map[string]credential.Lifetime{"s3key": {Default: 48 * time.Hour, Max: 168 * time.Hour}}}
@@ -113,9 +117,17 @@ func newWorld(t *testing.T) *world {
 	})
 	check(t, err)
 	w.API = &httpapi.API{Broker: b, Login: l, Targets: []deliver.Target{rclone.Target{}, s3cmd.Target{}}, Endpoint: "https://s3.example.org",
-		Region: "lanyard", Now: w.clock, Log: log}
+		Region: "lanyard", Now: w.clock, Log: log, Grid: grid(s, w, log)}
 	w.serve(t)
 	return w
+}
+
+// grid is a VO of the project 462000008, without an online CA.
+func grid(s *store.Store, w *world, log *slog.Logger) httpapi.Grid {
+	return httpapi.Grid{Authority: authority.New(authority.Config{Store: s, Now: w.clock, Log: log, VOs: []vo.VO{{Name: "climate", Title: "Climate research",
+		Host: "voms.example.org", Port: 15000, Project: "462000008", MaxLife: 24 * time.Hour,
+		Groups: []vo.Group{{Name: "/climate", Roles: []string{"production"}}, {Name: "/climate/ocean"}},
+		Rules:  []vo.Rule{{FQAN: "/climate", Project: "462000008"}, {FQAN: "/climate/Role=production", Project: "462000008", Role: identity.Manager}}}}})}
 }
 
 // serve puts the API on a loopback port and the operator's on a socket.
