@@ -139,6 +139,7 @@ type Member struct {
 // Lifetimes are the rules by kind of credential.
 type Lifetimes struct {
 	S3Key Lifetime `yaml:"s3key"`
+	Proxy Lifetime `yaml:"proxy"`
 }
 
 // Lifetime is how long credentials of a kind live.

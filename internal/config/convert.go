@@ -55,8 +55,11 @@ const localIssuer = "local"
 
 // Rules are the lifetimes by kind of credential.
 func (c Config) Rules() map[string]credential.Lifetime {
-	l := c.Lifetimes.S3Key
-	return map[string]credential.Lifetime{"s3key": {Default: time.Duration(l.Default), Max: time.Duration(l.Max)}}
+	rules := map[string]credential.Lifetime{}
+	for kind, l := range map[string]Lifetime{"s3key": c.Lifetimes.S3Key, "proxy": c.Lifetimes.Proxy} {
+		rules[kind] = credential.Lifetime{Default: time.Duration(l.Default), Max: time.Duration(l.Max)}
+	}
+	return rules
 }
 
 // BrokerLimits bound what one account may hold.

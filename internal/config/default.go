@@ -11,18 +11,19 @@ import (
 // state under dataDir, the embedded object store, and nobody who can sign in yet.
 func Default(dataDir string) Config {
 	c := Config{
-		Title:     "Lanyard",
-		DataDir:   dataDir,
-		Roles:     []Role{PortalRole, APIRole, IssuerRole, AARole, GatewayRole, WorkerRole},
-		Portal:    Portal{Listen: "localhost:8080", URL: "http://localhost:8080"},
-		S3:        S3{Listen: "127.0.0.1:9000", URL: "http://127.0.0.1:9000", Region: "lanyard"},
-		Metrics:   Metrics{Listen: "127.0.0.1:9100"},
-		Database:  Database{Driver: "sqlite"},
-		Upstream:  Upstream{Region: "us-east-1"},
-		Lifetimes: Lifetimes{S3Key: Lifetime{Default: Duration(168 * time.Hour), Max: Duration(168 * time.Hour)}},
-		Reveal:    "once",
-		Limits:    Limits{KeysPerAccount: 100, KeysPerHour: 30, APIPerMinute: 600},
-		Log:       Log{Level: "info", Format: "text"},
+		Title:    "Lanyard",
+		DataDir:  dataDir,
+		Roles:    []Role{PortalRole, APIRole, IssuerRole, AARole, GatewayRole, WorkerRole},
+		Portal:   Portal{Listen: "localhost:8080", URL: "http://localhost:8080"},
+		S3:       S3{Listen: "127.0.0.1:9000", URL: "http://127.0.0.1:9000", Region: "lanyard"},
+		Metrics:  Metrics{Listen: "127.0.0.1:9100"},
+		Database: Database{Driver: "sqlite"},
+		Upstream: Upstream{Region: "us-east-1"},
+		Lifetimes: Lifetimes{S3Key: Lifetime{Default: Duration(168 * time.Hour), Max: Duration(168 * time.Hour)},
+			Proxy: Lifetime{Default: Duration(168 * time.Hour), Max: Duration(720 * time.Hour)}},
+		Reveal: "once",
+		Limits: Limits{KeysPerAccount: 100, KeysPerHour: 30, APIPerMinute: 600},
+		Log:    Log{Level: "info", Format: "text"},
 	}
 	c.place()
 	return c

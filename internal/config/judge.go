@@ -36,9 +36,14 @@ func (d *decoder) judge(c Config) {
 	d.hosts(c, inside)
 	d.storage(c, inside)
 	d.projects(c.Projects, c.Lifetimes.S3Key.Max)
-	d.lifetime("lifetimes.s3key", c.Lifetimes.S3Key.Default, c.Lifetimes.S3Key.Max)
-	if c.Lifetimes.S3Key.Max <= 0 {
-		d.wrong("lifetimes.s3key.max", "a maximum is needed: write 7d, for example")
+	for _, l := range []struct {
+		kind string
+		Lifetime
+	}{{"s3key", c.Lifetimes.S3Key}, {"proxy", c.Lifetimes.Proxy}} {
+		d.lifetime("lifetimes."+l.kind, l.Default, l.Max)
+		if l.Max <= 0 {
+			d.wrong("lifetimes."+l.kind+".max", "a maximum is needed: write 7d, for example")
+		}
 	}
 	for _, l := range []struct {
 		key string

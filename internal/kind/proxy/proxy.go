@@ -51,6 +51,8 @@ type Kind struct {
 	// Trust returns the authorities that are trusted now, the server's own among them.
 	Trust   func() (*trust.Store, error)
 	Options trust.Options
+	// Legacy accepts proxies older than RFC 3820.
+	Legacy bool
 	// Anchors say who may speak for which VO.
 	Anchors voms.Anchors
 	Keys    Keys
@@ -129,7 +131,7 @@ func (k *Kind) judge(chain []*x509.Certificate) (proxycert.Result, error) {
 	if err != nil {
 		return proxycert.Result{}, fault.New(fault.Unavailable, "the trusted authorities cannot be read").WithHint("tell the people who run this server").WithCause(err)
 	}
-	r, err := proxycert.Verifier{Trust: store, Options: k.Options, At: k.Now()}.Verify(chain)
+	r, err := proxycert.Verifier{Trust: store, Options: k.Options, At: k.Now(), AllowLegacy: k.Legacy, AllowDraft: k.Legacy}.Verify(chain)
 	if err != nil {
 		return r, explain(err)
 	}
