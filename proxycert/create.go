@@ -93,7 +93,10 @@ func New(issuer Credential, key crypto.Signer, t Template) (Credential, error) {
 		return Credential{}, errors.New("a proxy needs a key")
 	}
 	chain, err := issue(issuer, key.Public(), t)
-	return Credential{Chain: chain, Key: key}, err
+	if err != nil {
+		return Credential{}, err
+	}
+	return Credential{Chain: chain, Key: key}, nil
 }
 
 // issue makes a proxy for public and puts it before the issuer's chain.
@@ -123,14 +126,16 @@ func (c Credential) mayIssue() error {
 	case !digitalSignature(parent):
 		return refuse(KeyUsage, parent, "it has no digitalSignature")
 	}
-	for i, p := range c.Chain {
-		info, err := Inspect(p)
+	above := Info{}
+	for i := len(c.Chain) - 1; i >= 0; i-- {
+		info, err := Inspect(c.Chain[i])
+		if err == nil {
+			err = follows(c.Chain[i], info, above, i+1) // the new proxy is below all
+		}
 		if err != nil {
 			return err
 		}
-		if info.PathLength != nil && *info.PathLength < i+1 {
-			return refuse(PathLength, p, "it allows %d proxies below it and there are %d already", *info.PathLength, i)
-		}
+		above = info
 	}
 	return nil
 }
@@ -185,8 +190,8 @@ func (t Template) consistent(k Kind) error {
 		return errors.New("the proxy's end must be after its beginning")
 	case t.Independent && (t.Limited || t.Language != nil), t.Limited && t.Language != nil:
 		return errors.New("a proxy is limited, independent or under a policy language: ask for one of these")
-	case t.Policy != nil && t.Language == nil:
-		return errors.New("a policy needs a policy language")
+	case t.Policy != nil && (t.Language == nil || t.Language.Equal(LanguageInheritAll)):
+		return errors.New("a policy needs a policy language of its own")
 	case t.PathLength != nil && *t.PathLength < 0:
 		return errors.New("a path length is 0 or more")
 	case k == Legacy && (t.Independent || t.Language != nil || t.PathLength != nil):

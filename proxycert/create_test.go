@@ -234,6 +234,8 @@ func TestCreateRefuses(t *testing.T) {
 		"from an expired one":        {user(t, "expired"), none, proxycert.Expired},
 		"two kinds of limits":        {ada, func(t *proxycert.Template) { t.Limited, t.Independent = true, true }, ""},
 		"limited under a language":   {ada, func(t *proxycert.Template) { t.Limited, t.Language = true, proxycert.LanguageAny }, ""},
+		"below a mixed chain":        {forge(t, proxy(ada, func(t *proxycert.Template) { t.Kind = proxycert.Legacy }), k[0], x509.Certificate{ExtraExtensions: []pkix.Extension{usage, pci(inheritAll)}}), none, proxycert.MixedKinds},
+		"inherit-all with a policy":  {ada, func(t *proxycert.Template) { t.Language, t.Policy = proxycert.LanguageInheritAll, []byte("x") }, ""},
 		"policy without language":    {ada, func(t *proxycert.Template) { t.Policy = []byte("x") }, ""},
 		"negative path length":       {ada, func(t *proxycert.Template) { t.PathLength = new(-1) }, ""},
 		"legacy with path length":    {ada, func(t *proxycert.Template) { t.Kind, t.PathLength = proxycert.Legacy, new(1) }, ""},
@@ -242,7 +244,7 @@ func TestCreateRefuses(t *testing.T) {
 		"an extension twice":         {ada, func(t *proxycert.Template) { t.Extra = []pkix.Extension{pci(inheritAll)} }, ""},
 	} {
 		got, err := proxycert.New(c.issuer, k[1], with(c.change))
-		if _, typed := errors.AsType[*proxycert.Error](err); err == nil || len(got.Chain) > 0 || typed != (c.want != "") || typed && reason(t, err) != c.want {
+		if _, typed := errors.AsType[*proxycert.Error](err); err == nil || got.Chain != nil || got.Key != nil || typed != (c.want != "") || typed && reason(t, err) != c.want {
 			t.Errorf("%s: %v, %v; want %q", name, got.Chain, err, c.want)
 		}
 	}
