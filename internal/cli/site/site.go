@@ -59,7 +59,7 @@ func Ask(ctx context.Context, a *console.Console, caDir, vomsDir string, fresh t
 	}
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
-	d, err := fetch(ctx, a, server)
+	d, err := fetch(ctx, a, server, g.told)
 	if err != nil {
 		a.Detail("%s does not tell of its VOs: %v", server, err)
 		return g
@@ -71,18 +71,20 @@ func Ask(ctx context.Context, a *console.Console, caDir, vomsDir string, fresh t
 	return g
 }
 
-// fetch asks the server. What it does not have is empty.
-func fetch(ctx context.Context, a *console.Console, server string) (documents, error) {
-	d := documents{FetchedAt: a.Now().UTC()}
-	c, err := a.Client(server, nil)
-	if err != nil {
+// fetch asks the server. What it does not have is empty. Its VOs are told to who is signed in; for
+// others those of before stay.
+func fetch(ctx context.Context, a *console.Console, server string, before documents) (documents, error) {
+	d := documents{FetchedAt: a.Now().UTC(), VOs: before.VOs}
+	c, err := a.Connect()
+	if err == nil {
+		vos, err := c.ListVOs(ctx)
+		if err = ignoreAbsent(err); err != nil {
+			return d, err
+		}
+		d.VOs = vos.Items
+	} else if c, err = a.Client(server, nil); err != nil {
 		return d, err
 	}
-	vos, err := c.ListVOs(ctx)
-	if err = ignoreAbsent(err); err != nil {
-		return d, err
-	}
-	d.VOs = vos.Items
 	if d.CA, err = c.CACertificates(ctx); ignoreAbsent(err) != nil {
 		return d, err
 	}
