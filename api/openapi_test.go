@@ -32,6 +32,8 @@ var wire = map[string]any{
 	"VOMS": api.VOMS{}, "ProxyOrder": api.ProxyOrder{}, "Proxy": api.Proxy{}, "ProxyChain": api.ProxyChain{}, "ProxyRetrieval": api.ProxyRetrieval{},
 	"ProxyMaterial": api.ProxyMaterial{}, "VO": api.VO{}, "VOServer": api.VOServer{}, "VOGroup": api.VOGroup{}, "VOAttribute": api.VOAttribute{},
 	"VOMember": api.VOMember{}, "VOMemberOrder": api.VOMemberOrder{}, "VOList": api.List[api.VO]{}, "VOMemberList": api.List[api.VOMember]{},
+	"VOImportOrder": api.VOImportOrder{}, "VOImport": api.VOImport{}, "AccountCertificate": api.AccountCertificate{},
+	"CertificateNames": api.CertificateNames{}, "CertificateList": api.List[api.AccountCertificate]{},
 }
 
 type schema struct {

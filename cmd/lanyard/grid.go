@@ -216,6 +216,16 @@ func (s *server) runDirectory(ctx context.Context, v config.VO) error {
 	}
 }
 
+// importNow does it because somebody asked.
+func (s *server) importNow(ctx context.Context, name string, confirmed int) (authority.Imported, error) {
+	for _, v := range s.config.VOs {
+		if v.Name == name && v.LDAP.URL != "" {
+			return s.importMembers(ctx, v, confirmed)
+		}
+	}
+	return authority.Imported{}, fault.New(fault.NotFound, "there is no directory for a VO %.70q here", name)
+}
+
 // importMembers makes the members from a directory what it says now.
 func (s *server) importMembers(ctx context.Context, v config.VO, confirmed int) (authority.Imported, error) {
 	var password material.Secret

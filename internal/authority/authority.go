@@ -107,32 +107,27 @@ func (a *Authority) vo(name string) (vo.VO, error) {
 			return v, nil
 		}
 	}
-	return vo.VO{}, fault.New(fault.NotFound, "there is no VO %.70q here", name)
+	return vo.VO{}, absent(name)
 }
 
-// manages lets those pass who decide about the members of v: the operator, and the managers of the
-// project that the configuration names. It tells why others may not.
-func (a *Authority) manages(ctx context.Context, by identity.Actor, v vo.VO, scope identity.Scope) error {
-	if by.Operator {
-		return nil
-	}
-	if !by.Holds(scope) {
-		return fault.New(fault.Denied, "this token does not cover %s", scope).WithHint("use one that has the scope %s", scope)
-	}
-	denied := fault.New(fault.Denied, "only the operator may do this").WithHint("ask the people who run this installation")
-	if v.Project == "" {
-		return denied
+func absent(name string) error {
+	return fault.New(fault.NotFound, "there is no VO %.70q here", name)
+}
+
+// manages reports whether by decides about the members of v: the operator does, and managers of the
+// project that the configuration names.
+func (a *Authority) manages(ctx context.Context, by identity.Actor, v vo.VO) (bool, error) {
+	if by.Operator || v.Project == "" {
+		return by.Operator, nil
 	}
 	p, err := a.c.Store.Project(ctx, v.Project)
-	switch {
-	case fault.CodeOf(err) == fault.NotFound:
-		return denied
-	case err != nil:
-		return fmt.Errorf("find the project of VO %s: %w", v.Name, err)
-	case !by.In(p.ID, identity.Manager):
-		return fault.New(fault.Denied, "only managers of project %s decide about the members of %s", p.Name, v.Name)
+	if fault.CodeOf(err) == fault.NotFound {
+		return false, nil
 	}
-	return nil
+	if err != nil {
+		return false, fmt.Errorf("find the project of VO %s: %w", v.Name, err)
+	}
+	return by.In(p.ID, identity.Manager), nil
 }
 
 // signer returns the key of a VO's attribute authority. Its certificate is checked each time, before

@@ -27,11 +27,18 @@ func (a *Authority) ListMembers(ctx context.Context, by identity.Actor, name str
 	return a.c.Store.Members(ctx, v.Name, "")
 }
 
-// managed finds a VO whose members by decides about.
+// managed finds a VO whose members by decides about. For everybody else there is none.
 func (a *Authority) managed(ctx context.Context, by identity.Actor, name string, scope identity.Scope) (vo.VO, error) {
+	if !by.Operator && !by.Holds(scope) {
+		return vo.VO{}, fault.New(fault.Denied, "this token does not cover %s", scope).WithHint("use one that has the scope %s", scope)
+	}
 	v, err := a.vo(name)
-	if err == nil {
-		err = a.manages(ctx, by, v, scope)
+	if err != nil {
+		return v, err
+	}
+	ok, err := a.manages(ctx, by, v)
+	if err == nil && !ok {
+		err = absent(name)
 	}
 	return v, err
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/lanyardhq/lanyard/internal/fault"
 	"github.com/lanyardhq/lanyard/internal/identity"
 	"github.com/lanyardhq/lanyard/internal/vo"
 	"github.com/lanyardhq/lanyard/proxycert/dn"
@@ -72,7 +71,7 @@ func (a *Authority) other(name string) (View, error) {
 			return o, nil
 		}
 	}
-	return View{}, fault.New(fault.NotFound, "there is no VO %.70q here", name).WithHint("lanyard admin vo list shows those that this server knows")
+	return View{}, absent(name)
 }
 
 func (a *Authority) view(ctx context.Context, by identity.Actor, v vo.VO) (View, error) {
@@ -92,10 +91,14 @@ func (a *Authority) view(ctx context.Context, by identity.Actor, v vo.VO) (View,
 			w.FQANs = standing.List()
 		}
 	}
-	if len(w.FQANs) == 0 && a.manages(ctx, by, v, identity.ReadProjects) != nil {
+	if len(w.FQANs) > 0 {
+		return w, nil
+	}
+	manages, err := a.manages(ctx, by, v)
+	if !manages {
 		w.Groups = nil
 	}
-	return w, nil
+	return w, err
 }
 
 // server describes the attribute authority of v by its certificate.
