@@ -74,7 +74,9 @@ func TestFieldClientsFallBackToXML(t *testing.T) {
 	t.Run(c, func(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t, nil)
+		w.mu.Lock()
 		w.failures = 1
+		w.mu.Unlock()
 		r := w.proxyInit(t, c, "ada", append(args, "-order", "/lanyard/physics:pilot", "-target", "localhost", "-dont-verify-ac")...)
 		succeeded(t, c, r)
 		want := protocol.Request{FQANs: role[:1], Order: role[:1], Targets: []string{"localhost"}, Lifetime: 12 * time.Hour}
@@ -184,7 +186,7 @@ func TestFieldClientsAreRefusedForTheirCertificate(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, nil)
 			r := w.proxyInit(t, program, "dora", "-voms", "lanyard", "-certdir", lax)
-			refused(t, program, w, r, "Your certificate or proxy is not accepted: ", "revoked")
+			refused(t, program, w, r, "Your certificate or proxy is not accepted: ", "is revoked ")
 			if w.requests() != 0 {
 				t.Error("the authority was asked")
 			}

@@ -41,6 +41,8 @@ type authority struct {
 	// failures is how many requests it fails to answer, and panics whether it breaks at any.
 	failures int
 	panics   bool
+	// gate, where set, holds up requests that have entered.
+	entered, gate chan struct{}
 }
 
 type question struct {
@@ -53,8 +55,12 @@ const maxLife = 24 * time.Hour
 func (a *authority) Attributes(_ context.Context, name string, h vo.Holder, r protocol.Request) (protocol.Answer, error) {
 	a.mu.Lock()
 	a.asked = append(a.asked, question{h, r})
-	broken, panics := len(a.asked) <= a.failures, a.panics
+	broken, panics, entered, gate := len(a.asked) <= a.failures, a.panics, a.entered, a.gate
 	a.mu.Unlock()
+	if gate != nil {
+		entered <- struct{}{}
+		<-gate
+	}
 	switch {
 	case panics:
 		panic("the authority is broken")
@@ -91,6 +97,9 @@ func (a *authority) Attributes(_ context.Context, name string, h vo.Holder, r pr
 		fqans, warnings = h.ACs[0].FQANs[:1], []string{protocol.WarnSubset(name)}
 	}
 	life := r.Lifetime
+	if life == 0 {
+		life = maxLife
+	}
 	if life > maxLife {
 		life, warnings = maxLife, append(warnings, protocol.WarnShortened("lanyard://voms.lanyard.test:21001", int64(maxLife/time.Second)))
 	}
@@ -98,6 +107,13 @@ func (a *authority) Attributes(_ context.Context, name string, h vo.Holder, r pr
 	ac, err := voms.Create(voms.Template{VO: name, Host: "voms.lanyard.test", Port: a.port, FQANs: fqans, Targets: r.Targets, NotBefore: now, NotAfter: now.Add(life)},
 		h.Result.EndEntity, a.certificate.Leaf, a.certificate.PrivateKey.(crypto.Signer))
 	return protocol.Answer{AC: ac, Warnings: warnings}, err
+}
+
+// holdUp makes requests wait at the gate.
+func (a *authority) holdUp() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.entered, a.gate = make(chan struct{}), make(chan struct{})
 }
 
 // last is what was asked last.
@@ -124,6 +140,8 @@ type world struct {
 	trust  *trust.Store
 	vomses string
 	log    *buffer
+	stop   func()
+	served chan error
 }
 
 // buffer is a log that several goroutines write.
@@ -178,11 +196,11 @@ func newWorld(t testing.TB, wrap func(net.Listener) net.Listener, changes ...fun
 		listener = wrap(listener)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(ctx, listener) }()
+	w.stop, w.served = cancel, make(chan error, 1)
+	go func() { w.served <- server.Serve(ctx, listener) }()
 	t.Cleanup(func() {
 		cancel()
-		if err := <-served; err != nil {
+		if err := <-w.served; err != nil {
 			t.Error(err)
 		}
 	})

@@ -28,8 +28,6 @@ import (
 
 const pki = "../../testdata/voms/pki/"
 
-func now() time.Time { return time.Date(2021, 3, 1, 12, 0, 0, 0, time.UTC) }
-
 // TestClientTakesTheFirstAnswer asks often enough to have every order of the servers.
 func TestClientTakesTheFirstAnswer(t *testing.T) {
 	good, bad := newPeer(t, answers("c-rest-ok.http")), newPeer(t, answers("c-rest-unknown.http"))
@@ -278,7 +276,7 @@ func client(t *testing.T) protocol.Client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return protocol.Client{Credential: pair(t, "ada"), Trust: cas, Now: now}
+	return protocol.Client{Credential: pair(t, "ada"), Trust: cas, Now: time.Now}
 }
 
 // peer is a TLS server of which each test says how it answers.
@@ -369,7 +367,7 @@ func issue(t *testing.T, template *x509.Certificate) tls.Certificate {
 	t.Helper()
 	ca, host := pair(t, "fxca"), pair(t, "voms")
 	template.SerialNumber = big.NewInt(1 << 40)
-	template.NotBefore, template.NotAfter = now().Add(-time.Hour), now().Add(time.Hour)
+	template.NotBefore, template.NotAfter = time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
 	dc := func(v string) pkix.AttributeTypeAndValue {
 		return pkix.AttributeTypeAndValue{Type: []int{0, 9, 2342, 19200300, 100, 1, 25}, Value: v}
 	}
