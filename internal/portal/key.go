@@ -12,47 +12,72 @@ import (
 	"github.com/lanyardhq/lanyard/internal/credential"
 	"github.com/lanyardhq/lanyard/internal/fault"
 	"github.com/lanyardhq/lanyard/internal/identity"
+	"github.com/lanyardhq/lanyard/internal/kind/proxy"
 	"github.com/lanyardhq/lanyard/internal/kind/s3key"
+	"github.com/lanyardhq/lanyard/internal/portal/wording"
 )
 
-type keyPage struct {
+// shown is what the page of a credential shows, of whatever kind it is.
+type shown struct {
 	credential.Credential
-	Rights  s3key.Rights
+	Place   string    // address of the page
 	Latest  time.Time // the end that extending would give now
-	History []event
+	History []wording.Event
 	Notice  notice
 	// What may be done with it, as far as a page can tell; the broker decides.
-	Usable, Extendable, Thawable, Deletable, Revealable bool
+	Usable, Extendable, Thawable, Deletable, Mine bool
+}
+
+// place is the address of a credential's page.
+func place(c credential.Credential) string {
+	if c.Kind == proxy.Name {
+		return "/proxies/" + c.ID
+	}
+	return "/keys/" + c.ID
+}
+
+func (p *Portal) shown(v *view, c credential.Credential) (shown, error) {
+	s := shown{Credential: c, Place: place(c), Usable: c.Usable(v.at), Mine: c.OwnerID == v.by.AccountID}
+	longest, err := p.Broker.LongestLife(v.Context(), c.ProjectID, c.Kind)
+	if err != nil {
+		return s, err
+	}
+	s.Latest = p.Broker.Latest(c, longest)
+	s.Extendable = s.Usable && s.Latest.Sub(c.ExpiresAt) >= time.Minute
+	live := (c.Status == credential.Active || c.Status == credential.Frozen) && v.at.Before(c.ExpiresAt)
+	s.Thawable = live && (c.Reason == credential.FrozenByOwner || c.Reason == credential.LeftProject && v.by.In(c.ProjectID, identity.Deputy))
+	s.Deletable = live || c.Status == credential.Intended && c.Over(v.at) == ""
+	records, err := p.Broker.ListAudit(v.Context(), v.by, audit.Filter{Subject: c.ID, Limit: 20})
+	s.History, s.Notice = wording.History(records), v.notice(c)
+	return s, err
+}
+
+type keyPage struct {
+	shown
+	Rights     s3key.Rights
+	Revealable bool
 }
 
 func (p *Portal) key(v *view) error {
-	c, err := p.Broker.Show(v.Context(), v.by, v.PathValue("key"))
+	c, err := p.Broker.Show(v.Context(), v.by, v.PathValue("credential"))
 	if err != nil {
 		return err
 	}
-	page := keyPage{Credential: c, Usable: c.Usable(v.at)}
+	if c.Kind != s3key.Name {
+		return v.redirect(place(c))
+	}
+	page := keyPage{}
+	if page.shown, err = p.shown(v, c); err != nil {
+		return err
+	}
 	if page.Rights, err = s3key.ParseRights(c.Spec); err != nil {
 		return err
 	}
-	longest, err := p.Broker.LongestLife(v.Context(), c.ProjectID, c.Kind)
-	if err != nil {
-		return err
-	}
-	page.Latest = v.at.Add(longest)
-	page.Extendable = page.Usable && page.Latest.Sub(c.ExpiresAt) >= time.Minute
-	live := (c.Status == credential.Active || c.Status == credential.Frozen) && v.at.Before(c.ExpiresAt)
-	page.Thawable = live && (c.Reason == credential.FrozenByOwner || c.Reason == credential.LeftProject && v.by.In(c.ProjectID, identity.Deputy))
-	page.Deletable = live
-	page.Revealable = live && p.Broker.Reveal && c.OwnerID == v.by.AccountID
-	records, err := p.Broker.ListAudit(v.Context(), v.by, audit.Filter{Subject: c.ID, Limit: 20})
-	if err != nil {
-		return err
-	}
-	page.History, page.Notice = history(records), v.notice(c)
+	page.Revealable = page.Deletable && p.Broker.Reveal && page.Mine
 	return show(v, "key", c.Name, page)
 }
 
-// notice is what the key page says after something was done. Since is zero unless every gateway
+// notice is what the page of a credential says after something was done. Since is zero unless every gateway
 // confirmed.
 type notice struct {
 	Text  string
@@ -62,16 +87,19 @@ type notice struct {
 // notice reads what the redirect after a change carries. A link that claims what is not so says
 // nothing.
 func (v *view) notice(c credential.Credential) notice {
+	noun := credential.Noun(c.Kind)
 	said, ok := map[string]struct {
-		works bool // of a key that does
+		works bool // of one that does
 		text  string
 	}{
-		"extended": {true, "The key has a new end."},
-		"thawed":   {true, "The key works again."},
-		"stored":   {true, "The secret will not be shown again."},
-		"frozen":   {false, "The key is frozen: refused until you thaw it."},
-		"deleted":  {false, "The key is deleted: refused for good."},
-		"unsure":   {false, "This is written down for good. Not every gateway has confirmed it yet; those that do not answer refuse all keys within a minute."},
+		"extended":  {true, "The " + noun + " has a new end."},
+		"thawed":    {true, "The " + noun + " works again."},
+		"stored":    {true, "The secret will not be shown again."},
+		"completed": {true, "The proxy is in force. Jobs get fresh ones below it."},
+		"created":   {true, "The proxy is stored."},
+		"frozen":    {false, "The " + noun + " is frozen: refused until you thaw it."},
+		"deleted":   {false, "The " + noun + " is deleted: refused for good."},
+		"unsure":    {false, "This is written down for good. Not every gateway has confirmed it yet; those that do not answer refuse all keys within a minute."},
 	}[v.FormValue("done")]
 	if !ok || said.works != c.Usable(v.at) {
 		return notice{}
@@ -88,11 +116,11 @@ func (v *view) notice(c credential.Credential) notice {
 func (p *Portal) extend(v *view) error {
 	ctx, cancel := v.await()
 	defer cancel()
-	c, err := p.Broker.Extend(ctx, v.by, v.PathValue("key"), 0, time.Time{}, audit.Once{})
+	c, err := p.Broker.Extend(ctx, v.by, v.PathValue("credential"), 0, time.Time{}, audit.Once{})
 	if err != nil {
 		return err
 	}
-	return v.redirect("/keys/" + c.ID + "?done=extended")
+	return v.redirect(place(c) + "?done=extended")
 }
 
 func (p *Portal) freeze(v *view) error { return p.change(v, p.Broker.Freeze, "frozen") }
@@ -103,31 +131,33 @@ func (p *Portal) thaw(v *view) error   { return p.change(v, p.Broker.Thaw, "thaw
 func (p *Portal) change(v *view, f func(context.Context, identity.Actor, string, audit.Once) (broker.Receipt, error), done string) error {
 	ctx, cancel := v.await()
 	defer cancel()
-	receipt, err := f(ctx, v.by, v.PathValue("key"), audit.Once{})
+	receipt, err := f(ctx, v.by, v.PathValue("credential"), audit.Once{})
 	if err != nil {
 		return err
 	}
+	c := receipt.Credentials[0]
 	switch {
-	case done == "thawed":
+	case done == "thawed", c.Kind == proxy.Name: // gateways know no proxies
 	case receipt.RefusedSince.IsZero():
 		done = "unsure"
 	default:
 		done = fmt.Sprintf("%s&since=%d", done, receipt.RefusedSince.Unix())
 	}
-	return v.redirect("/keys/" + v.PathValue("key") + "?done=" + done)
+	return v.redirect(place(c) + "?done=" + done)
 }
 
 type deletePage struct {
 	credential.Credential
-	Busy   bool // used in the last day
-	Theirs bool // somebody else's
-	Fault  *fault.Fault
+	Noun, Place string
+	Busy        bool // used in the last day
+	Theirs      bool // somebody else's
+	Fault       *fault.Fault
 }
 
 func (p *Portal) deleting(v *view) (deletePage, error) {
-	c, err := p.Broker.Show(v.Context(), v.by, v.PathValue("key"))
+	c, err := p.Broker.Show(v.Context(), v.by, v.PathValue("credential"))
 	busy := !c.LastUsedAt.IsZero() && v.at.Sub(c.LastUsedAt) < 24*time.Hour
-	return deletePage{Credential: c, Busy: busy, Theirs: c.OwnerID != v.by.AccountID}, err
+	return deletePage{Credential: c, Noun: credential.Noun(c.Kind), Place: place(c), Busy: busy, Theirs: c.OwnerID != v.by.AccountID}, err
 }
 
 func (p *Portal) deleteForm(v *view) error {
@@ -144,7 +174,7 @@ func (p *Portal) delete(v *view) error {
 		return err
 	}
 	if typed := strings.TrimSpace(v.PostFormValue("name")); (page.Busy || page.Theirs) && typed != page.Name {
-		page.Fault = v.refused(fault.New(fault.Invalid, "that is not the key's name").WithHint("nothing was deleted; type %s", page.Name))
+		page.Fault = v.refused(fault.New(fault.Invalid, "that is not the %s's name", page.Noun).WithHint("nothing was deleted; type %s", page.Name))
 		return show(v, "delete", "Delete "+page.Name, page)
 	}
 	return p.change(v, p.Broker.End, "deleted")

@@ -44,7 +44,7 @@ func (p *Portal) showOnce(v *view, issued broker.Issued) error {
 
 // again shows an older key's secret once more, where the operator allows it.
 func (p *Portal) again(v *view) error {
-	issued, err := p.Broker.Again(v.Context(), v.by, v.PathValue("key"))
+	issued, err := p.Broker.Again(v.Context(), v.by, v.PathValue("credential"))
 	if err != nil {
 		return err
 	}
@@ -71,7 +71,7 @@ func (p *Portal) reveal(v *view) error {
 // revealed returns the key that the address names, and what the one-time link shows until it is put
 // away; a NotFound fault with a key means that it was.
 func (p *Portal) revealed(v *view) (credential.Credential, deliver.Access, error) {
-	c, err := p.Broker.Show(v.Context(), v.by, v.PathValue("key"))
+	c, err := p.Broker.Show(v.Context(), v.by, v.PathValue("credential"))
 	if err != nil {
 		return credential.Credential{}, deliver.Access{}, err
 	}
@@ -90,7 +90,7 @@ func (p *Portal) stored(v *view) error {
 	if err := p.Login.EndReveal(v.Context(), v.by, v.PostFormValue("once")); err != nil && fault.CodeOf(err) != fault.NotFound {
 		return err
 	}
-	to := "/keys/" + v.PathValue("key")
+	to := "/keys/" + v.PathValue("credential")
 	if !p.Broker.Reveal {
 		to += "?done=stored"
 	}

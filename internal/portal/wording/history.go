@@ -1,4 +1,4 @@
-package portal
+package wording
 
 import (
 	"strings"
@@ -8,21 +8,21 @@ import (
 	"github.com/lanyardhq/lanyard/internal/credential"
 )
 
-// event is a record of the audit trail as people read it.
-type event struct {
+// An Event is a record of the audit trail as people read it.
+type Event struct {
 	At   time.Time
 	What string
-	// Until is the end that the key got, for events that set one.
+	// Until is the end that it got, for events that set one.
 	Until time.Time
 	// Who and Where are empty for the server's own work.
 	Who, Where string
 }
 
-// history turns a key's records into events, newest first as they come.
-func history(records []audit.Record) []event {
-	var out []event
+// History turns a credential's records into events, newest first as they come.
+func History(records []audit.Record) []Event {
+	var out []Event
 	for _, r := range records {
-		e := event{At: r.At, Who: r.ActorName, Where: r.Address}
+		e := Event{At: r.At, Who: r.ActorName, Where: r.Address}
 		_, verb, _ := strings.Cut(r.Action, ".")
 		until, _ := time.Parse(time.RFC3339, r.Detail["expires_at"]) // zero if it is not there
 		reason := credential.Reason(r.Detail["reason"])
@@ -31,6 +31,13 @@ func history(records []audit.Record) []event {
 			e.What, e.Until = "created", until
 		case "extend":
 			e.What, e.Until = "extended", until
+		case "complete":
+			e.What, e.Until = "completed", until
+		case "renew":
+			e.What, e.Until = "renewed with a newer chain", until
+		case "retrieve":
+			e.What = "a fresh proxy fetched"
+			e.Until, _ = time.Parse(time.RFC3339, r.Detail["material_expires_at"])
 		case "freeze":
 			e.What = freeze(reason)
 		case "thaw":
