@@ -52,7 +52,7 @@ func (r *run) plan() ([]wanted, error) {
 func (r *run) vomses() ([]protocol.Server, error) {
 	servers, err := protocol.LoadServers(protocol.SearchPath(r.Vomses, r.Home, r.Getenv))
 	if err != nil {
-		return nil, &Error{Reason: Unreadable, Fault: fault.New(fault.Invalid, "the servers of VOs cannot be read: %v", err).
+		return nil, &Error{Reason: Vomses, Fault: fault.New(fault.Invalid, "the servers of VOs cannot be read: %v", err).
 			WithHint("correct that file, or name another with --vomses").WithCause(err)}
 	}
 	return servers, nil

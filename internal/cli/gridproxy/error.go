@@ -23,6 +23,7 @@ const (
 	BadRequest    Reason = "bad_request"    // what is asked for cannot be
 	TrustAnchors  Reason = "trust_anchors"  // the CA directory cannot be read
 	VomsDir       Reason = "voms_dir"       // the folder of LSC files cannot be read
+	Vomses        Reason = "vomses"         // a file that names servers cannot be read or understood
 	UnknownVO     Reason = "unknown_vo"     // no server of the VO is known
 	NoAttributes  Reason = "no_attributes"  // no server gave attributes; Servers tells why
 	Warning       Reason = "warning"        // a server warned and FailOnWarn is set

@@ -152,6 +152,7 @@ type locked struct {
 	source   Source
 	cert     []byte // the content of source.Cert
 	password keyfile.Passphrase
+	unasked  *error // why there was no answer to the question for a passphrase
 }
 
 // lock reads the certificates of s. A PKCS#12 file hides them until it is unlocked.
@@ -160,9 +161,12 @@ func lock(c Config, s Source) (locked, error) {
 	if err != nil {
 		return locked{}, err
 	}
-	l := locked{source: s, cert: data}
+	l := locked{source: s, cert: data, unasked: new(error)}
 	if c.AskPass != nil {
-		l.password = func() ([]byte, error) { return c.AskPass(s) }
+		l.password = func() (answer []byte, err error) {
+			answer, *l.unasked = c.AskPass(s)
+			return answer, *l.unasked
+		}
 	}
 	if s.PKCS12 {
 		return l, nil
@@ -212,6 +216,11 @@ func (l locked) unlock() (proxycert.Credential, error) {
 			}
 		}
 		cred.Key, err = keyfile.Key(data, l.password)
+	}
+	if unasked := *l.unasked; unasked != nil {
+		return cred, &Error{Reason: Passphrase, Path: l.source.Key,
+			Fault: fault.New(fault.Invalid, "there is no passphrase for %s: %v", l.source.Key, unasked).
+				WithHint("type it when you are asked, or give it as a line of the input with --pwstdin").WithCause(unasked)}
 	}
 	if errors.Is(err, keyfile.ErrPassphrase) {
 		return cred, &Error{Reason: Passphrase, Path: l.source.Key,

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -90,8 +89,11 @@ func (p *program) info(_ context.Context, args []string) int {
 
 // noProxy says that there is none.
 func (p *program) noProxy(path string, err error) {
-	if p.flavour == cFlavour {
+	e, _ := errors.AsType[*gridproxy.Error](err)
+	if p.flavour == cFlavour && e.Reason == gridproxy.NoProxy {
 		p.complain("\nCouldn't find a valid proxy.\n\n")
+	} else if p.flavour == cFlavour {
+		p.complain("Couldn't find a valid proxy.\n")
 	} else if c := (*gridproxy.Error)(nil); errors.As(err, &c) && errors.Is(err, fs.ErrNotExist) {
 		p.complain("Proxy not found: %s (%s)\n", path, reason(cause(c)))
 	} else {
@@ -147,19 +149,15 @@ func (p *program) keyUsage(c *x509.Certificate) string {
 // uri is host and port of the server that gave attributes.
 func uri(ac *voms.AC) string { return safe(ac.URI()) }
 
-// wholesome returns the attribute certificates that can be read and speak of their own VO, and
-// whether that is all of them.
-func (k *known) wholesome() (good []*voms.AC, all bool) {
-	for _, p := range k.Info.ACs {
-		if p.Err == nil && !slices.ContainsFunc(p.AC.FQANs, func(f string) bool { return f != "/"+p.AC.VO && !strings.HasPrefix(f, "/"+p.AC.VO+"/") }) {
-			good = append(good, p.AC)
+// wanted reports whether any of the options is given.
+func (k *known) wanted(names []string) bool {
+	for _, name := range names {
+		if k.has(name) {
+			return true
 		}
 	}
-	return good, len(good) == len(k.Info.ACs)
+	return false
 }
-
-// wanted reports whether any of the options is given.
-func (k *known) wanted(names []string) bool { return slices.ContainsFunc(names, k.has) }
 
 // value prints a line if its option is given.
 func (k *known) value(option, text string) {
@@ -172,11 +170,11 @@ func (k *known) value(option, text string) {
 func (k *known) label(name, text string) { k.print("%-9s : %s\n", name, safe(text)) }
 
 // block prints what there is to say about attributes. Targets are the C program's.
-func (k *known) block(ac *voms.AC, name func(string) string, timeleft string, targets []string) {
+func (k *known) block(ac *voms.AC, holder, issuer, timeleft string, targets []string) {
 	k.print("=== VO %s extension information ===\n", safe(ac.VO))
 	k.label("VO", ac.VO)
-	k.label("subject", name(ac.Holder.Name))
-	k.label("issuer", name(ac.Issuer))
+	k.label("subject", holder)
+	k.label("issuer", issuer)
 	for _, f := range ac.FQANs {
 		k.label("attribute", f)
 	}

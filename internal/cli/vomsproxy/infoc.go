@@ -18,12 +18,10 @@ const malformed = "VOMS Attributes absent or malformed."
 // c prints as the C program: in its order, whatever the order of the options.
 func (k *known) c() int {
 	code := 0
-	acs, whole := k.wholesome()
-	k.acs = acs
-	if !whole {
-		// One bad attribute certificate hides all of them.
-		k.acs, code = nil, failure
-		k.complain("WARNING: Unable to verify signature! Server certificate possibly not installed.\nError: %s\n", malformed)
+	var problem string
+	if k.acs, problem = k.wholesome(); problem != "" {
+		code = failure
+		k.complain("WARNING: Unable to verify signature! Server certificate possibly not installed.\nError: %s\n", problem)
 	}
 	singles := append([]string{"subject", "issuer", "identity", "type", "timeleft", "strength", "path", "text", "exists", "included-file", "acexists"}, ofAC...)
 	if k.has("chain") {
@@ -34,7 +32,7 @@ func (k *known) c() int {
 	}
 	if k.has("all") {
 		for _, ac := range k.acs {
-			k.block(ac, func(s string) string { return s }, clock(k.left(ac.NotAfter), 1), ac.Targets)
+			k.block(ac, k.Identity, ac.Issuer, clock(k.left(ac.NotAfter), 1), ac.Targets)
 		}
 	}
 	k.cValues()
@@ -44,10 +42,23 @@ func (k *known) c() int {
 	return code
 }
 
-func (k *known) cChain() {
-	if len(k.Chain) > 1 {
-		k.print("=== Proxy Chain Information ===\n")
+// wholesome returns the attribute certificates as the C library sees them: one that it does not
+// understand hides all of them.
+func (k *known) wholesome() (acs []*voms.AC, problem string) {
+	if k.Identity == "" {
+		return nil, "Cannot discover holder from certificate chain!"
 	}
+	for _, p := range k.Info.ACs {
+		if p.Err != nil || slices.ContainsFunc(p.AC.FQANs, func(f string) bool { return f != "/"+p.AC.VO && !strings.HasPrefix(f, "/"+p.AC.VO+"/") }) {
+			return nil, malformed
+		}
+		acs = append(acs, p.AC)
+	}
+	return acs, ""
+}
+
+func (k *known) cChain() {
+	k.print("=== Proxy Chain Information ===\n")
 	for _, c := range slices.Backward(k.Chain[1:]) {
 		k.label("subject", dn.Slash(c.RawSubject))
 		k.label("issuer", dn.Slash(c.RawIssuer))
@@ -134,7 +145,7 @@ func (k *known) cACValues() bool {
 	there := len(k.acs) > 0 || !k.wanted(ofAC)
 	for _, ac := range k.acs {
 		k.value("vo", ac.VO)
-		k.value("acsubject", ac.Holder.Name)
+		k.value("acsubject", k.Identity)
 		k.value("acissuer", ac.Issuer)
 		k.value("uri", uri(ac))
 		k.value("actimeleft", seconds(k.left(ac.NotAfter)))

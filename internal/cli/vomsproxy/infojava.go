@@ -85,7 +85,7 @@ func (k *known) javaStrength() string { return strconv.Itoa(strength(k.leaf)) }
 
 func (k *known) javaACs() {
 	for _, ac := range k.acs {
-		k.block(ac, javaName, clock(k.left(ac.NotAfter), 2), nil)
+		k.block(ac, javaName(ac.Holder.Name), javaName(ac.Issuer), clock(k.left(ac.NotAfter), 2), nil)
 	}
 }
 

@@ -3,6 +3,7 @@ package vomsproxy
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 	"time"
 
@@ -107,7 +108,7 @@ func (i *cInit) done(r gridproxy.Result) int {
 
 func (i *cInit) failed(r gridproxy.Result, e *gridproxy.Error) int {
 	switch e.Reason {
-	case gridproxy.UnknownVO, gridproxy.Expired, gridproxy.NotYetValid:
+	case gridproxy.UnknownVO, gridproxy.Vomses, gridproxy.Expired, gridproxy.NotYetValid:
 		i.identity(r.Identity) // the original finds out later
 	}
 	switch e.Reason {
@@ -116,6 +117,10 @@ func (i *cInit) failed(r gridproxy.Result, e *gridproxy.Error) int {
 	case gridproxy.TrustAnchors:
 		i.complain("unable to access trusted certificates in:x509_cert_dir=%s\n", e.Path)
 		return noPersonal
+	case gridproxy.Vomses:
+		if f, ok := errors.AsType[*fs.PathError](e); ok {
+			i.complain("Cannot find file or dir: %s\n", f.Path)
+		}
 	case gridproxy.Expired:
 		i.complain("\nERROR: Your certificate expired %s\n\n", i.ctime(e.When))
 	case gridproxy.NotYetValid:
@@ -157,8 +162,6 @@ func (i *cInit) unusable(e *gridproxy.Error) int {
 		return noPersonal
 	}
 	switch p12 := strings.HasSuffix(strings.ToLower(e.Path), ".p12"); {
-	case e.Path == "": // a vomses file
-		return failure
 	case e.Reason == gridproxy.Passphrase && p12:
 		i.complain("mac verify failure\nprocessing cert\n        File=%s\n", e.Path)
 	case e.Reason == gridproxy.Passphrase && !errors.Is(e, errNoPassphrase):

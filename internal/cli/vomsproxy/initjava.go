@@ -83,6 +83,9 @@ func (j *javaInit) failed(r gridproxy.Result, e *gridproxy.Error) int {
 		j.complain("Certificate validation error: Certificate is not yet valid. Will be from: %s\nUser credential is not valid!\n", j.date(e.When))
 	case gridproxy.BadChain:
 		j.complain("%sUser credential is not valid!\n", javaChainVerdict(e))
+	case gridproxy.Vomses:
+		j.say("No valid VOMSES information found locally while looking in: [%s]\n", strings.Join(j.options.Vomses, ", "))
+		j.complain("VOMS server for VO %s is not known! Check your vomses configuration.\n", safe(j.options.VOs[0].Alias))
 	case gridproxy.UnknownVO:
 		j.complain("VOMS server for VO %s is not known! Check your vomses configuration.\n", safe(e.Alias))
 	case gridproxy.NoAttributes:
@@ -99,9 +102,6 @@ func (j *javaInit) failed(r gridproxy.Result, e *gridproxy.Error) int {
 // unusable is for what is wrong with the person's own files.
 func (j *javaInit) unusable(e *gridproxy.Error) {
 	s, _ := gridproxy.Find(j.config, j.options) // only for the names of the files
-	if s.Cert == "" || e.Path == "" {           // a vomses file
-		return
-	}
 	files := s.Cert
 	if s.Key != s.Cert {
 		files = s.Key + ", " + s.Cert
