@@ -1,12 +1,12 @@
-// Command lanyard is server, S3 gateway, command line and delivery agent in one binary. This
-// package wires everything and holds no rule: main and the registry of kinds and targets, then
-// serve, which makes every part (wire.go) and runs it (run.go).
-package main
-
 // Old grid tools gave proxies negative serial numbers. Without this crypto/tls ends the handshake of
 // an attribute authority's client before any of our code could look at its certificate.
 //
 //go:debug x509negativeserial=1
+
+// Command lanyard is server, S3 gateway, command line and delivery agent in one binary. This
+// package wires everything and holds no rule: main and the registry of kinds and targets, then
+// serve, which makes every part (wire.go) and runs it (run.go).
+package main
 
 import (
 	"context"
