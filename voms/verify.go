@@ -3,7 +3,6 @@ package voms
 import (
 	"bytes"
 	"crypto/x509"
-	"errors"
 	"strings"
 	"time"
 
@@ -166,13 +165,8 @@ func (v Verifier) checkSigner(ac *AC, chain []*x509.Certificate, algorithm x509.
 		return ac.refuse(Authority, "Tell those who run the VO's server.", "was signed by %s, whose certificate is not for signatures", ac.Issuer)
 	}
 	if _, err := v.Trust.Verify(chain, v.At, v.Options); err != nil {
-		e := ac.refuse(Authority, "", "was signed by %s, whose certificate is not valid: %v", ac.Issuer, err)
-		if hinted, ok := errors.AsType[interface {
-			error
-			Hint() string
-		}](err); ok {
-			e.hint = hinted.Hint()
-		}
+		e := ac.refuse(Authority, "Check that the trust directory has the authority that issued this certificate, with a current revocation list (fetch-crl); if so, tell those who run the VO's server.",
+			"was signed by %s, whose certificate is not valid: %v", ac.Issuer, err)
 		e.Err = err
 		return e
 	}

@@ -94,13 +94,18 @@ const (
 	criticalNRA    = "\x30\x0c" + extNoRevAvail + "\x01\x01\xff\x04\x02\x05\x00"
 )
 
-// grow replaces a text within the extensions by one of another length.
+// grow replaces a text within the extensions, its last if there are several because the authority's
+// certificate stands there too, by one of another length.
 func grow(old, new string) func([][]byte) {
 	return func(parts [][]byte) {
 		var list cryptobyte.String
 		part := cryptobyte.String(parts[extensionsPart])
 		part.ReadASN1(&list, asn1.SEQUENCE)
-		parts[extensionsPart] = element(asn1.SEQUENCE, bytes.Replace(list, []byte(old), []byte(new), 1))
+		before, after := list, []byte(nil)
+		if i := bytes.LastIndex(list, []byte(old)); i >= 0 {
+			before, after = list[:i], list[i+len(old):]
+		}
+		parts[extensionsPart] = element(asn1.SEQUENCE, before, []byte(new), after)
 	}
 }
 
