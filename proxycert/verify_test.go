@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
+	"errors"
 	"math/big"
 	"slices"
 	"testing"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/lanyardhq/lanyard/proxycert"
 	"github.com/lanyardhq/lanyard/proxycert/keyfile"
+	"github.com/lanyardhq/lanyard/proxycert/trust"
 )
 
 var (
@@ -275,5 +277,23 @@ func TestRenewedCertificates(t *testing.T) {
 		if err != nil || r.EndEntity != ada.Chain[0] {
 			t.Errorf("%v, below %v", err, r.EndEntity)
 		}
+	}
+}
+
+func TestEveryReasonIsExplained(t *testing.T) {
+	for _, r := range []proxycert.Reason{
+		proxycert.UnknownCA, proxycert.Expired, proxycert.NotYetValid, proxycert.Revoked, proxycert.CRLExpired,
+		proxycert.Namespace, proxycert.Signature, proxycert.Algorithm, proxycert.Constraint, proxycert.CriticalExtension,
+		proxycert.Malformed, proxycert.Incomplete, proxycert.Unrelated, proxycert.KeyMismatch, proxycert.BadName,
+		proxycert.BadKind, proxycert.MixedKinds, proxycert.PathLength, proxycert.Unlimited, proxycert.NoRights, proxycert.KeyUsage,
+	} {
+		e := &proxycert.Error{Reason: r}
+		if e.Error() == "" || e.Hint() == "" {
+			t.Errorf("%s: %q, %q", r, e.Error(), e.Hint())
+		}
+	}
+	_, err := verifier(t).Verify(parse(t, fixtures+"hostile/h19-eec-revoked.pem").Chain)
+	if e, ok := errors.AsType[*trust.Error](err); !ok || e.Reason != trust.Revoked {
+		t.Errorf("what the trust directory said is lost: %v", err)
 	}
 }
