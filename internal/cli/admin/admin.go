@@ -26,7 +26,7 @@ func Command(c *console.Console, dataDir string) *cobra.Command {
 	a := &app{Console: c}
 	cmd := console.Group("admin", "For the operator, on the server's own machine",
 		"  lanyard admin project create 462000008 --title \"Climate\" --quota 150TB\n  lanyard admin person freeze usr_4X… --reason \"laptop stolen\"\n  lanyard admin audit --verify",
-		a.project(), a.member(), a.person(), a.robot(), a.provider(), a.audit(), a.passwordHash())
+		a.project(), a.member(), a.person(), a.robot(), a.provider(), a.vo(), a.certificate(), a.audit(), a.passwordHash())
 	f := cmd.PersistentFlags()
 	f.StringVar(&a.dataDir, "data-dir", dataDir, "the server's data `DIRECTORY`")
 	f.StringVar(&a.socket, "socket", "", "the administration `SOCKET`; else admin.sock in the data directory")
