@@ -26,7 +26,8 @@ type run struct {
 	Options
 	report func(Event)
 	now    time.Time
-	issuer proxycert.Credential
+	locked locked
+	issuer proxycert.Credential // the same with its key
 	// anchors are the authorities of servers, loaded at most once.
 	anchors anchors
 	result  Result
@@ -50,6 +51,9 @@ func Attributes(ctx context.Context, c Config, o Options, report func(Event)) ([
 		o.VOs[i].All = true
 	}
 	r := newRun(c, o, report)
+	if err := r.open(); err != nil {
+		return nil, err
+	}
 	wanted, err := r.plan()
 	if err == nil {
 		err = r.load(nil)
@@ -76,6 +80,9 @@ func newRun(c Config, o Options, report func(Event)) *run {
 
 func (r *run) init(ctx context.Context) error {
 	// What can go wrong without the person's passphrase goes wrong before they are asked for it.
+	if err := r.open(); err != nil {
+		return err
+	}
 	wanted, err := r.plan()
 	if err != nil {
 		return err
@@ -97,42 +104,43 @@ func (r *run) init(ctx context.Context) error {
 	return r.check()
 }
 
-// load reads the issuing credential. Start is called before the passphrase is asked for, with the
-// length of the key that the proxy shall have.
-func (r *run) load(start func(bits int)) error {
-	l := locked{}
-	if r.Issuer == nil {
+// open reads the certificates of the issuing credential.
+func (r *run) open() error {
+	if r.Issuer != nil {
+		r.locked = locked{Credential: *r.Issuer}
+	} else {
 		source, err := Find(r.Config, r.Options)
 		if err != nil {
 			return err
 		}
-		if l, err = lock(r.Config, source); err != nil {
+		if r.locked, err = lock(r.Config, source); err != nil {
 			return err
 		}
-	} else {
-		l.Credential = *r.Issuer
 	}
-	if l.Chain != nil {
-		r.result.Identity = l.Identity()
+	if r.locked.Chain != nil {
+		r.result.Identity = r.locked.Identity()
 	}
-	if err := r.alive(l.Credential, l.source); err != nil {
-		return err
-	}
-	bits, err := r.bits(l.Credential)
+	return r.alive(r.locked.Credential)
+}
+
+// load unlocks the issuing credential. Start is called before the passphrase is asked for, with the
+// length of the key that the proxy shall have.
+func (r *run) load(start func(bits int)) error {
+	bits, err := r.bits(r.locked.Credential)
 	if err != nil {
 		return err
 	}
 	if start != nil {
 		start(bits)
 	}
-	r.issuer = l.Credential
+	r.issuer = r.locked.Credential
 	if r.Issuer == nil {
-		if r.issuer, err = l.unlock(); err != nil {
+		if r.issuer, err = r.locked.unlock(); err != nil {
 			return err
 		}
 	}
 	r.result.Identity = r.issuer.Identity()
-	if err := r.alive(r.issuer, l.source); err != nil {
+	if err := r.alive(r.issuer); err != nil {
 		return err
 	}
 	r.report(Identified{r.result.Identity})
@@ -143,19 +151,19 @@ func (r *run) load(start func(bits int)) error {
 }
 
 // alive refuses credentials that are over or that have not begun.
-func (r *run) alive(c proxycert.Credential, s Source) error {
+func (r *run) alive(c proxycert.Credential) error {
 	for _, cert := range c.Chain {
 		switch {
 		case r.now.After(cert.NotAfter) && len(c.Chain) > 1:
-			return &Error{Reason: Expired, Path: s.Cert, When: cert.NotAfter,
+			return &Error{Reason: Expired, Path: r.locked.source.Cert, When: cert.NotAfter,
 				Fault: fault.New(fault.Conflict, "the proxy that shall sign has expired at %s", when(cert.NotAfter)).
 					WithHint("make a new one from your certificate")}
 		case r.now.After(cert.NotAfter):
-			return &Error{Reason: Expired, Path: s.Cert, When: cert.NotAfter,
+			return &Error{Reason: Expired, Path: r.locked.source.Cert, When: cert.NotAfter,
 				Fault: fault.New(fault.Conflict, "your certificate has expired at %s", when(cert.NotAfter)).
 					WithHint("ask your certification authority for a new one; with a Lanyard account you need none: lanyard login")}
 		case r.now.Add(clockSkew).Before(cert.NotBefore):
-			return &Error{Reason: NotYetValid, Path: s.Cert, When: cert.NotBefore,
+			return &Error{Reason: NotYetValid, Path: r.locked.source.Cert, When: cert.NotBefore,
 				Fault: fault.New(fault.Conflict, "your certificate is not valid before %s, and this machine says it is %s", when(cert.NotBefore), when(r.now)).
 					WithHint("set the clock of this machine")}
 		}

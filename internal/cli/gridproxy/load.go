@@ -6,6 +6,9 @@ import "github.com/lanyardhq/lanyard/proxycert"
 // are of type *Error.
 func Load(c Config, o Options) (proxycert.Credential, error) {
 	r := newRun(c, o, nil)
-	err := r.load(nil)
+	err := r.open()
+	if err == nil {
+		err = r.load(nil)
+	}
 	return r.issuer, err
 }
