@@ -78,7 +78,7 @@ func (s *server) parts() []part {
 	if s.engine != nil {
 		parts = append(parts, part{"object store", s.engine.Run})
 	}
-	parts = append(parts, part{"certificates", s.runGrid})
+	parts = append(parts, part{"certificates", s.runGrid}, part{"keys", s.keys.Run})
 	for _, v := range c.VOs {
 		if v.LDAP.URL != "" && c.Has(config.WorkerRole) {
 			parts = append(parts, part{"members of " + v.Name, func(ctx context.Context) error { return s.runDirectory(ctx, v) }})

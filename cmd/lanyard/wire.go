@@ -20,6 +20,8 @@ import (
 	"github.com/lanyardhq/lanyard/internal/httpapi"
 	"github.com/lanyardhq/lanyard/internal/identity"
 	"github.com/lanyardhq/lanyard/internal/issuer"
+	"github.com/lanyardhq/lanyard/internal/keypool"
+	"github.com/lanyardhq/lanyard/internal/kind/proxy"
 	"github.com/lanyardhq/lanyard/internal/login"
 	"github.com/lanyardhq/lanyard/internal/objectstore"
 	"github.com/lanyardhq/lanyard/internal/objectstore/embedded"
@@ -38,6 +40,8 @@ type server struct {
 	engine   *embedded.Engine // nil with an upstream of somebody else's
 	upstream *s3.Client
 	grid     *gridParts
+	keys     *keypool.Pool // for proxies
+	proxies  *proxy.Kind
 	table    *keytable.Table
 	broker   *broker.Broker
 	login    *login.Login
@@ -67,9 +71,12 @@ func wire(ctx context.Context, c config.Config, log *slog.Logger) (_ *server, er
 	if err := s.wireGrid(ctx); err != nil {
 		return nil, err
 	}
+	if err := s.wireProxies(); err != nil {
+		return nil, err
+	}
 	s.table = keytable.New(s.store, time.Now, log)
 	s.broker = &broker.Broker{
-		Kinds:    kinds(),
+		Kinds:    kinds(s.proxies),
 		Rules:    c.Rules(),
 		Store:    s.store,
 		Backend:  &s3.Backend{Client: s.upstream},

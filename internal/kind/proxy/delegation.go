@@ -93,14 +93,14 @@ func answered(key crypto.Signer, answer string) (proxycert.Credential, error) {
 	return c, nil
 }
 
-// link notes whose the certificate is. That it is somebody else's already is for the VO to sort out,
-// and does not make the delegation worse.
+// link notes whose the certificate is. That it is somebody else's already, or needs no note because
+// this server's own authority signed it, does not make the delegation worse.
 func (k *Kind) link(ctx context.Context, accountID string, c *x509.Certificate) error {
 	if k.Link == nil {
 		return nil
 	}
 	err := k.Link(ctx, accountID, dn.Slash(c.RawSubject), dn.Slash(c.RawIssuer))
-	if fault.CodeOf(err) == fault.Conflict {
+	if code := fault.CodeOf(err); code == fault.Conflict || code == fault.Invalid {
 		return nil
 	}
 	return err

@@ -141,7 +141,7 @@ func (w Wanted) check() error {
 // checkVOs refuses what no VO can be asked for.
 func checkVOs(vos []material.VO) error {
 	if len(vos) > maxVOs {
-		return fault.New(fault.Limited, "attributes of %d VOs were asked for; %d are the limit", len(vos), maxVOs)
+		return fault.New(fault.Limited, "attributes of %d VOs were asked for; %d are the limit", len(vos), maxVOs).WithHint("make several proxies")
 	}
 	seen := map[string]bool{}
 	for _, vo := range vos {
@@ -153,7 +153,7 @@ func checkVOs(vos []material.VO) error {
 		}
 		seen[vo.Name] = true
 		if len(vo.FQANs) > maxFQANs {
-			return fault.New(fault.Limited, "%d attributes of VO %s were asked for; %d are the limit", len(vo.FQANs), vo.Name, maxFQANs)
+			return fault.New(fault.Limited, "%d attributes of VO %s were asked for; %d are the limit", len(vo.FQANs), vo.Name, maxFQANs).WithHint("name those that the job needs")
 		}
 		for _, text := range vo.FQANs {
 			f, err := voms.ParseFQAN(text)

@@ -224,7 +224,7 @@ func (g *Grid) Attributes(_ context.Context, c proxycert.Credential, vo string, 
 	case g.refuse != nil:
 		return nil, nil, g.refuse
 	case vo != VO:
-		return nil, nil, fault.New(fault.Unavailable, "no server of it is known here")
+		return nil, nil, fault.New(fault.Unavailable, "no server of it is known here").WithHint("add its vomses file")
 	case len(fqans) == 0:
 		fqans = []string{"/" + VO}
 	}
