@@ -20,6 +20,7 @@ import (
 	"github.com/lanyardhq/lanyard/internal/cli/admin"
 	"github.com/lanyardhq/lanyard/internal/cli/console"
 	"github.com/lanyardhq/lanyard/internal/cli/programs"
+	"github.com/lanyardhq/lanyard/internal/cli/proxy"
 	"github.com/lanyardhq/lanyard/internal/cli/vomsproxy"
 	"github.com/lanyardhq/lanyard/internal/config"
 	"github.com/lanyardhq/lanyard/internal/objectstore/embedded"
@@ -55,5 +56,5 @@ func commandLine() int {
 		Version: version, Host: host, Keyring: signin.SystemKeyring(os.Getenv), OpenBrowser: cli.Browser(os.Getenv)}
 	more := programs.Commands(programs.Config{Console: c, Targets: targets(), Program: program, Environ: os.Environ()})
 	more = append(more, admin.Command(c, config.DataDir(os.Geteuid(), os.Getenv)), proxyCommand(ctx, c), serveCommand(), configCommand())
-	return cli.Run(ctx, cli.Config{Console: c, More: more}, os.Args[1:])
+	return cli.Run(ctx, cli.Config{Console: c, More: more}, proxy.Spell(os.Args[1:]))
 }

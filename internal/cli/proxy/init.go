@@ -52,6 +52,10 @@ func (a *app) init() *cobra.Command {
 	fl.StringArrayVar(&f.order, "order", nil, "put this `FQAN` first; may be repeated")
 	fl.StringArrayVar(&f.targets, "target", nil, "let only this `HOST` accept the attributes; may be repeated")
 	fl.BoolVar(&f.passphraseIn, "pwstdin", false, "read the key's passphrase from the input")
+	fl.Bool("rfc", true, "make an RFC 3820 proxy, as always")
+	if err := fl.MarkHidden("rfc"); err != nil {
+		panic(err) // fixed when the program is written
+	}
 	return cmd
 }
 

@@ -5,10 +5,12 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/lanyardhq/lanyard/api"
+	"github.com/lanyardhq/lanyard/internal/cli/proxy"
 	"github.com/lanyardhq/lanyard/proxycert"
 	"github.com/lanyardhq/lanyard/voms/protocol"
 )
@@ -128,4 +130,19 @@ func TestInitFromCertificate(t *testing.T) {
 		t.Errorf("exit code %d for a key that others can read", code)
 	}
 	p.sees(&p.errs, "userkey.pem", "chmod")
+}
+
+// TestOneDash takes flags as grid users type them.
+func TestOneDash(t *testing.T) {
+	for line, want := range map[string]string{
+		"proxy init -voms cms:/cms -valid=24:00 -rfc -p 1 --out -": "proxy init --voms cms:/cms --valid=24:00 --rfc -p 1 --out -",
+		"proxy info -out": "proxy info -out", "init -voms": "init -voms", "proxy": "proxy", "proxy init -y -vo -o json": "proxy init -y -vo -o json",
+	} {
+		if got := proxy.Spell(strings.Fields(line)); !slices.Equal(got, strings.Fields(want)) {
+			t.Errorf("%s becomes %q", line, got)
+		}
+	}
+	p := newPerson(t)
+	p.globus()
+	p.must("init", "--rfc", "--valid", "1:00")
 }
