@@ -185,16 +185,17 @@ func (i *Info) settle(independent bool) {
 
 // consistent says what in t contradicts itself, for a proxy of the given kind.
 func (t Template) consistent(k Kind) error {
+	policy := t.Independent || t.Language != nil
 	switch {
 	case t.NotBefore.IsZero() || !t.NotAfter.After(t.NotBefore):
 		return errors.New("the proxy's end must be after its beginning")
-	case t.Independent && (t.Limited || t.Language != nil), t.Limited && t.Language != nil:
+	case t.Limited && policy, t.Independent && t.Language != nil:
 		return errors.New("a proxy is limited, independent or under a policy language: ask for one of these")
 	case t.Policy != nil && (t.Language == nil || t.Language.Equal(LanguageInheritAll)):
 		return errors.New("a policy needs a policy language of its own")
 	case t.PathLength != nil && *t.PathLength < 0:
 		return errors.New("a path length is 0 or more")
-	case k == Legacy && (t.Independent || t.Language != nil || t.PathLength != nil):
+	case k == Legacy && (policy || t.PathLength != nil):
 		return errors.New("a legacy proxy is full or limited: it has neither policy nor path length")
 	}
 	return nil
