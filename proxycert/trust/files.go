@@ -76,7 +76,7 @@ func readAll(dir string, old map[string]file) (files map[string]file, changed bo
 			continue
 		}
 		changed = true
-		f := file{info: info, err: err}
+		f := file{info: info, err: plain(err)}
 		if err == nil {
 			f.content, f.err = readFile(path, info, parse)
 		}

@@ -61,6 +61,10 @@ type search struct {
 func (v *search) extend(path []*x509.Certificate) []*x509.Certificate {
 	c := path[len(path)-1]
 	if bytes.Equal(c.RawSubject, c.RawIssuer) && v.find(c) != nil {
+		if err := v.rules(path); err != nil {
+			v.failed(path, err)
+			return nil
+		}
 		return path
 	}
 	issuers := v.issuers(c)
@@ -123,7 +127,7 @@ func (v *search) issuers(c *x509.Certificate) []*x509.Certificate {
 	return found
 }
 
-// link checks that ca signed the last certificate of path and was allowed to.
+// link checks that ca signed the last certificate of path and is an authority at all.
 func (v *search) link(path []*x509.Certificate, ca *x509.Certificate) *Error {
 	c := path[len(path)-1]
 	if len(path) == maxPath || v.signatures == 0 {
@@ -136,17 +140,25 @@ func (v *search) link(path []*x509.Certificate, ca *x509.Certificate) *Error {
 	if err := authorised(path, ca); err != nil {
 		return err
 	}
-	if err := v.own(ca); err != nil {
-		return err
+	return v.own(ca)
+}
+
+// rules applies revocation lists, signing policies and namespaces to a path that leads to a trusted
+// authority, from there downwards: who is above has to be in order before what it says counts.
+func (v *search) rules(path []*x509.Certificate) *Error {
+	for i := len(path) - 1; i > 0; i-- {
+		c, issuer := path[i-1], v.find(path[i])
+		if issuer == nil { // what the directory says holds for authorities of the chain too
+			issuer, _ = v.sources.authority(path[i])
+		}
+		if err := issuer.revocation(c, v.at, v.options.RequireCRL); err != nil {
+			return err
+		}
+		if err := issuer.permits(c, v.options.RequireSigningPolicy && !issuer.given); err != nil {
+			return err
+		}
 	}
-	issuer := v.find(ca)
-	if issuer == nil { // what the directory says holds for authorities of the chain too
-		issuer, _ = v.sources.authority(ca)
-	}
-	if err := issuer.revocation(c, v.at, v.options.RequireCRL); err != nil {
-		return err
-	}
-	return issuer.permits(c, v.options.RequireSigningPolicy && !issuer.given)
+	return nil
 }
 
 // own checks what a certificate says of itself.
