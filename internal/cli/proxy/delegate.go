@@ -76,6 +76,9 @@ func (a *app) runDelegate(ctx context.Context, f delegating, ref string) error {
 	if ref != "" {
 		k, err := a.noun().Find(ctx, c, ref)
 		if err == nil {
+			k, err = c.ShowCredential(ctx, k.ID) // lists leave the request out
+		}
+		if err == nil {
 			k, err = a.renew(ctx, c, k, issuer, f, a.delegatedUntil(span, until))
 		}
 		if err != nil {

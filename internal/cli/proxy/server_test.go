@@ -90,7 +90,8 @@ func TestDelegate(t *testing.T) {
 	waiting.Proxy.Request, waiting.ExpiresAt = string(request), now.Add(24*time.Hour)
 	answers := map[string]func(call) (int, any){
 		"POST /credentials": ok(intended), "PUT /credentials/crd_N/chain": complete,
-		"GET /credentials":               ok(api.List[api.Credential]{Items: []api.Credential{waiting}}),
+		"GET /credentials":               ok(api.List[api.Credential]{Items: []api.Credential{nightly()}}), // without the request
+		"GET /credentials/crd_N":         ok(waiting),
 		"POST /credentials/crd_N/extend": ok(nightly()), "DELETE /credentials/crd_N": ok(nightly()),
 	}
 	calls := p.serve(answers)
