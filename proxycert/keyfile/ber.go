@@ -39,30 +39,38 @@ func rewrite(in []byte, depth int) (out, rest []byte, err error) {
 	case tag&constructed == 0:
 		return element(tag, content), rest, nil
 	}
-	var body []byte
-	for {
-		if definite && len(content) == 0 {
-			break
-		}
-		if !definite && len(content) >= 2 && content[0] == 0 && content[1] == 0 { // the end of it
-			rest = content[2:]
-			break
+	body, after, err := members(content, definite, tag == octetString|constructed, depth)
+	if err != nil {
+		return nil, nil, err
+	}
+	if !definite {
+		rest = after
+	}
+	if tag == octetString|constructed {
+		tag = octetString
+	}
+	return element(tag, body), rest, nil
+}
+
+// members rewrites what stands inside a constructed element: all of in if its length is definite,
+// else up to two zeroes, behind which after begins. Pieces of an octet string are joined.
+func members(in []byte, definite, pieces bool, depth int) (body, after []byte, err error) {
+	for !definite || len(in) > 0 {
+		if !definite && len(in) >= 2 && in[0] == 0 && in[1] == 0 {
+			return body, in[2:], nil
 		}
 		var inner []byte
-		if inner, content, err = rewrite(content, depth-1); err != nil {
+		if inner, in, err = rewrite(in, depth-1); err != nil {
 			return nil, nil, err
 		}
-		if tag == octetString|constructed {
+		if pieces {
 			if inner, err = octets(inner); err != nil {
 				return nil, nil, err
 			}
 		}
 		body = append(body, inner...)
 	}
-	if tag == octetString|constructed {
-		tag = octetString
-	}
-	return element(tag, body), rest, nil
+	return body, nil, nil
 }
 
 // length splits what stands behind a tag. Content of indefinite length runs on to the end of in.

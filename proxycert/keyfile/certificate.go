@@ -2,19 +2,25 @@ package keyfile
 
 import (
 	"bytes"
+	"crypto/rsa"
 	"crypto/x509"
 	"encoding/asn1"
 	"encoding/pem"
 	"errors"
 	"fmt"
 	"math/big"
+	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"golang.org/x/crypto/cryptobyte"
 	cryptobyte_asn1 "golang.org/x/crypto/cryptobyte/asn1"
 )
 
-const maxCertificates = 1000 // in one file; bundles of all web authorities have some 150
+const (
+	maxCertificates = 1000     // in one file; bundles of all web authorities have some 150
+	maxRSA          = 16 << 10 // bits; checking signatures of longer keys takes strangers' time
+)
 
 // Certificates returns all certificates of a PEM file in their order, or the one of a DER file.
 // Other PEM blocks are passed over, but a block that is cut off or garbled is an error: the chain
@@ -60,7 +66,19 @@ func Certificates(data []byte) ([]*x509.Certificate, error) {
 // numbers, which old grid tools made, and names with characters that their string type does not
 // allow. Signatures can be checked as ever: Raw, RawTBSCertificate, RawSubject and RawIssuer are
 // the original bytes.
+// An RSA key of more than 16,384 bits is an error.
 func Certificate(der []byte) (*x509.Certificate, error) {
+	c, err := parseCertificate(der)
+	if err != nil {
+		return nil, err
+	}
+	if key, ok := c.PublicKey.(*rsa.PublicKey); ok && key.N.BitLen() > maxRSA {
+		return nil, fmt.Errorf("an RSA key of %d bits: at most %d are taken", key.N.BitLen(), maxRSA)
+	}
+	return c, nil
+}
+
+func parseCertificate(der []byte) (*x509.Certificate, error) {
 	c, err := x509.ParseCertificate(der)
 	if err == nil {
 		return c, nil
@@ -128,18 +146,21 @@ func (p parts) mend() {
 
 // wellFormed reports whether crypto/x509 takes such a value.
 func wellFormed(tag cryptobyte_asn1.Tag, value []byte) bool {
-	for _, c := range value {
-		letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
-		switch {
-		case tag == asn1.TagPrintableString && !letter && !bytes.ContainsRune([]byte(" '()+,-./:=?*&"), rune(c)),
-			tag == asn1.TagNumericString && (c < '0' || c > '9') && c != ' ',
-			tag == asn1.TagIA5String && c >= utf8.RuneSelf:
-			return false
-		}
+	only := func(allowed func(byte) bool) bool {
+		return !slices.ContainsFunc(value, func(c byte) bool { return !allowed(c) })
 	}
+	digit := func(c byte) bool { return c >= '0' && c <= '9' }
 	switch tag {
-	case asn1.TagPrintableString, asn1.TagNumericString, asn1.TagIA5String, asn1.TagT61String:
+	case asn1.TagT61String:
 		return true
+	case asn1.TagPrintableString:
+		return only(func(c byte) bool {
+			return digit(c) || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || strings.IndexByte(" '()+,-./:=?*&", c) >= 0
+		})
+	case asn1.TagNumericString:
+		return only(func(c byte) bool { return digit(c) || c == ' ' })
+	case asn1.TagIA5String:
+		return only(func(c byte) bool { return c < utf8.RuneSelf })
 	case asn1.TagUTF8String:
 		return utf8.Valid(value)
 	case asn1.TagBMPString:

@@ -7,6 +7,7 @@ import (
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
@@ -301,11 +302,16 @@ func TestCertificates(t *testing.T) {
 	if all, err = keyfile.Certificates(bytes.ReplaceAll(chain, []byte("\n"), []byte("\r\n"))); err != nil || len(all) != 2 {
 		t.Errorf("line ends of Windows: %v", err)
 	}
+	giant, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{SerialNumber: big.NewInt(1)}, &x509.Certificate{},
+		&rsa.PublicKey{N: new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), 20000), big.NewInt(1)), E: 3}, ed25519.NewKeyFromSeed(make([]byte, 32)))
+	if err != nil {
+		t.Fatal(err)
+	}
 	garbled := bytes.Replace(ada, []byte("MII"), []byte("M!I"), 1)
 	for what, data := range map[string][]byte{
 		"nothing": nil, "a key only": key, "cut off": chain[:len(chain)-40], "garbled in the middle": join(garbled, ca),
 		"no certificate inside": []byte("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"),
-		"trailing bytes":        append(bytes.Clone(all[0].Raw), 0), "text": []byte("hello"),
+		"trailing bytes":        append(bytes.Clone(all[0].Raw), 0), "text": []byte("hello"), "a giant key": giant,
 		"too many": bytes.Repeat(ada, 1001),
 	} {
 		if all, err := keyfile.Certificates(data); err == nil {

@@ -299,5 +299,5 @@ func cbc(block newBlock, key, iv, ciphertext []byte) ([]byte, error) {
 }
 
 func twoKeyDES(key []byte) (cipher.Block, error) {
-	return des.NewTripleDESCipher(append(append([]byte(nil), key...), key[:8]...))
+	return des.NewTripleDESCipher(append(append([]byte(nil), key...), key[:8]...)) //nolint:gosec // what old files are encrypted with
 }

@@ -91,12 +91,16 @@ func (f *pkcs12) read(data []byte) error {
 			return err
 		}
 	}
-	safes, err := toDER(contents)
+	return f.safes(contents)
+}
+
+// safes reads an AuthenticatedSafe: a list of contents that are encrypted or not.
+func (f *pkcs12) safes(ber []byte) error {
+	der, err := toDER(ber)
 	if err != nil {
 		return errPKCS12
 	}
-	in = safes
-	var all cryptobyte.String
+	in, all := cryptobyte.String(der), cryptobyte.String(nil)
 	if !in.ReadASN1(&all, cryptobyte_asn1.SEQUENCE) {
 		return errPKCS12
 	}
@@ -286,7 +290,7 @@ func (o *opener) pkcs12Key(sum func() hash.Hash, purpose byte, salt []byte, roun
 			carry := 1
 			for k := v - 1; k >= 0; k-- {
 				carry += int(i[at+k]) + int(b[k])
-				i[at+k] = byte(carry)
+				i[at+k] = byte(carry & 0xFF)
 				carry >>= 8
 			}
 		}
