@@ -35,6 +35,7 @@ func (j *javaInit) event(e gridproxy.Event) {
 		j.say("Remote VOMS server contacted succesfully.\n\n")
 	case gridproxy.Refused:
 		if p, ok := errors.AsType[*protocol.Error](e.Err); ok {
+			j.say("Remote VOMS server contacted succesfully.\n\n") // it was, after all
 			j.complain("VOMS server %s:%d returned the following errors:\n%s\n", safe(e.Server.Host), e.Server.Port, lines(p.Message))
 			return
 		}
