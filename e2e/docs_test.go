@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,11 +13,15 @@ import (
 
 // TestGuides runs every indented command of the guides, in order, as the people they are for.
 func TestGuides(t *testing.T) {
-	s := newSite(t, settings{})
+	port := freePorts(t, 1)[0]
+	s := newSite(t, settings{extra: fmt.Sprintf(`grid: {online_ca: {enabled: true}}
+vos:
+  - {name: climate, host: localhost, port: %s, listen: "127.0.0.1:%s", project: "%s", members: [{project: "%s"}]}
+`, port, port, projectA, projectA)})
 	anna := s.signIn("anna")
 	peers := "PATH=" + filepath.Dir(binary) + ":/usr/bin:" + os.Getenv("LANYARD_PEERS") + ":" + os.Getenv("PATH")
 	for _, line := range commands(t, "../docs/users.md") {
-		anna.run(command{program: "/bin/sh", args: []string{"-ec", line}, env: []string{peers}}).ok(t)
+		anna.run(command{program: "/bin/sh", args: []string{"-ec", line}, env: []string{peers, "X509_USER_PROXY=" + filepath.Join(anna.home, "proxy.pem")}}).ok(t)
 	}
 	var people api.List[api.Account]
 	data := filepath.Join(s.dir, "data")
