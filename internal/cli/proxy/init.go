@@ -217,7 +217,7 @@ func (a *app) madeLines(d fileDocument, r gridproxy.Result, o gridproxy.Options)
 		lines = append(lines, "VO "+ac.VO+": "+strings.Join(ac.FQANs, ", "))
 	}
 	ends := "Proxy ends " + a.When(d.ExpiresAt)
-	if r.Clipped {
+	if r.Clipped && o.Issuer == nil {
 		ends += ", with the certificate that it is made from"
 	}
 	if first := firstEnd(d.ACs); !first.IsZero() {

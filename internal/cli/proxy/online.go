@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/rsa"
@@ -21,7 +22,7 @@ const keyBits = 2048
 const abandonWait = 5 * time.Second
 
 // certificate has the server issue a short-lived certificate for a key that is made here, and makes
-// it the issuer in o.
+// it the issuer in o. It lives as long as the proxy: it is of no other use.
 func (a *app) certificate(ctx context.Context, o *gridproxy.Options, wanted []api.VOMS) (*api.Credential, error) {
 	c, project, err := a.InProject(ctx)
 	if err != nil && console.Explain(err).Exit == console.AuthNeeded {
@@ -40,7 +41,7 @@ func (a *app) certificate(ctx context.Context, o *gridproxy.Options, wanted []ap
 		return nil, err
 	}
 	stop := a.Wait("Asking " + c.Server() + " for a certificate…")
-	made, err := c.CreateCredential(ctx, api.CredentialOrder{Kind: "proxy", Project: project, Name: "proxy on " + a.Host, Life: int64(o.Lifetime.Seconds()),
+	made, err := c.CreateCredential(ctx, api.CredentialOrder{Kind: "proxy", Project: project, Name: "proxy on " + a.Host, Life: int64(cmp.Or(o.Lifetime, gridproxy.DefaultLifetime).Seconds()),
 		Proxy: &api.ProxyOrder{Way: api.WayCertificate, Request: string(request), VOMS: wanted, Limited: o.Limited}})
 	stop()
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 )
 
 // documentsFresh is how long the server is not asked again whom to trust.
-const documentsFresh = time.Hour
+const documentsFresh = time.Minute
 
 // verifying holds the flags of verify.
 type verifying struct {
