@@ -188,7 +188,7 @@ func (s *site) ready(ctx context.Context, url string) (err error) {
 // admit makes the holder of the certificate a member, as an operator does.
 func (s *site) admit(ctx context.Context) error {
 	cmd := exec.CommandContext(ctx, s.program, "admin", "--data-dir", filepath.Join(s.dir, "data"), "vo", "member", "add", vo,
-		"--subject", dn.Slash(s.member.Leaf.RawSubject), "--issuer", dn.Slash(s.member.Leaf.RawIssuer), "--fqan", "/"+vo+"/physics")
+		dn.Slash(s.member.Leaf.RawSubject), "--ca", dn.Slash(s.member.Leaf.RawIssuer), "--group", "/"+vo+"/physics")
 	cmd.Env = s.env
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("make a member: %w\n%s", err, out)
