@@ -100,7 +100,8 @@ func wire(ctx context.Context, c config.Config, log *slog.Logger) (_ *server, er
 		Grid:      httpapi.Grid{Authority: s.grid.authority, CA: s.grid.ca, Import: s.importNow},
 		PerMinute: c.Limits.APIPerMinute, Now: time.Now, Log: log}
 	s.portal = &portal.Portal{Broker: s.broker, Login: s.login, Targets: targets(), Title: c.Title, Help: c.Help, URL: c.Portal.URL,
-		Endpoint: c.S3.URL, Region: c.S3.Region, Now: time.Now, Log: log}
+		Endpoint: c.S3.URL, Region: c.S3.Region, Now: time.Now, Log: log,
+		Ways: portal.Ways{Certificate: c.Grid.OnlineCA.Enabled, Secrets: c.Grid.StoredSecrets}}
 	return s, nil
 }
 

@@ -9,5 +9,6 @@ func Samples() (map[string]*template.Template, map[string]any, error) {
 		"account": frame[accountPage]{}, "continue": frame[string]{}, "delete": frame[deletePage]{}, "device": frame[devicePage]{},
 		"key": frame[keyPage]{}, "local": frame[localPage]{}, "login": frame[chooserPage]{}, "message": frame[message]{},
 		"newkey": frame[newKeyPage]{}, "project": frame[projectPage]{}, "projects": frame[projectsPage]{}, "reveal": frame[revealPage]{},
+		"newproxy": frame[newProxyPage]{}, "proxies": frame[proxiesPage]{}, "proxy": frame[proxyPage]{},
 	}, err
 }

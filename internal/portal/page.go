@@ -22,6 +22,9 @@ import (
 	"github.com/lanyardhq/lanyard/material"
 )
 
+// maxForm is how large a form may be, in bytes.
+const maxForm = 64 << 10
+
 // A view is one request for a page.
 type view struct {
 	*http.Request
@@ -63,7 +66,7 @@ func (p *Portal) serve(f func(v *view, nobody error) error) http.Handler {
 		v := &view{Request: r, p: p, w: w, at: p.Now()}
 		v.by = identity.Actor{RequestID: "req_" + rand.Text()[:16], Address: address(r), Client: client(r)}
 		w.Header().Set("X-Request-Id", v.by.RequestID)
-		r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
+		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 		nobody := v.signIn()
 		var err error
 		switch fault.CodeOf(nobody) {
@@ -151,9 +154,11 @@ func (v *view) back() string {
 		}
 		return path + "?" + form.Encode()
 	}
-	if rest, ok := strings.CutPrefix(path, "/keys/"); ok {
-		id, _, _ := strings.Cut(rest, "/")
-		return "/keys/" + id
+	for _, place := range []string{"/keys/", "/proxies/"} {
+		if rest, ok := strings.CutPrefix(path, place); ok {
+			id, _, _ := strings.Cut(rest, "/")
+			return place + id
+		}
 	}
 	return "/projects"
 }

@@ -33,8 +33,10 @@ type Portal struct {
 	Title, Help string
 	// URL is the portal's own public address; Endpoint and Region are those of the S3 service.
 	URL, Endpoint, Region string
-	Now                   func() time.Time
-	Log                   *slog.Logger
+	// Ways are those by which proxies can come here.
+	Ways Ways
+	Now  func() time.Time
+	Log  *slog.Logger
 
 	templates map[string]*template.Template // by page, since Handler
 }
@@ -71,6 +73,18 @@ func (p *Portal) Handler() http.Handler {
 	mux.Handle("POST /keys/{credential}/thaw", p.page(p.thaw))
 	mux.Handle("GET /keys/{credential}/delete", p.page(p.deleteForm))
 	mux.Handle("POST /keys/{credential}/delete", p.page(p.delete))
+	mux.Handle("GET /proxies", p.page(p.proxies))
+	mux.Handle("GET /proxies/new", p.page(p.newProxy))
+	mux.Handle("POST /proxies/new", p.page(p.createProxy))
+	mux.Handle("GET /proxies/{credential}", p.page(p.proxy))
+	mux.Handle("GET /proxies/{credential}/request.pem", p.page(p.requestFile))
+	mux.Handle("GET /proxies/{credential}/certificates.pem", p.page(p.certificatesFile))
+	mux.Handle("POST /proxies/{credential}/chain", p.page(p.answerRequest))
+	mux.Handle("POST /proxies/{credential}/extend", p.page(p.extend))
+	mux.Handle("POST /proxies/{credential}/freeze", p.page(p.freeze))
+	mux.Handle("POST /proxies/{credential}/thaw", p.page(p.thaw))
+	mux.Handle("GET /proxies/{credential}/delete", p.page(p.deleteForm))
+	mux.Handle("POST /proxies/{credential}/delete", p.page(p.delete))
 	mux.Handle("GET /device", p.page(p.deviceForm))
 	mux.Handle("POST /device", p.page(p.decideDevice))
 	mux.Handle("GET /account", p.page(p.account))

@@ -1,0 +1,113 @@
+package portal
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"strings"
+
+	"github.com/lanyardhq/lanyard/internal/audit"
+	"github.com/lanyardhq/lanyard/internal/broker"
+	"github.com/lanyardhq/lanyard/internal/credential"
+	"github.com/lanyardhq/lanyard/internal/fault"
+	"github.com/lanyardhq/lanyard/internal/kind/proxy"
+	"github.com/lanyardhq/lanyard/internal/portal/form"
+	"github.com/lanyardhq/lanyard/material"
+)
+
+// Ways are those by which proxies come here beside upload and delegation, which always work.
+type Ways struct{ Certificate, Secrets bool }
+
+type newProxyPage struct {
+	Form     proxyForm
+	Projects []string
+	Ways     Ways
+	URL      string // of this server, for commands
+	Warning  string // of the way secrets
+	Fault    *fault.Fault
+}
+
+// proxyForm is what the person filled in, without what is secret.
+type proxyForm struct {
+	Way                       proxy.Way
+	Project, Name, VOMS, Once string
+	Limited                   bool
+}
+
+func (v *view) proxyForm() proxyForm {
+	return proxyForm{Way: proxy.Way(v.FormValue("way")), Project: v.FormValue("project"), Name: v.FormValue("name"), VOMS: v.FormValue("voms"),
+		Once: v.FormValue("once"), Limited: v.FormValue("limited") != ""}
+}
+
+// newProxy explains the ways, or shows the form of one.
+func (p *Portal) newProxy(v *view) error { return p.newProxyForm(v, v.proxyForm(), nil) }
+
+func (p *Portal) newProxyForm(v *view, f proxyForm, wrong *fault.Fault) error {
+	offered := map[proxy.Way]bool{"": true, proxy.Upload: true, proxy.Delegation: true, proxy.Certificate: p.Ways.Certificate, proxy.Secrets: p.Ways.Secrets}
+	if !offered[f.Way] {
+		return fault.New(fault.NotFound, "proxies do not come here by this way")
+	}
+	f.Once = rand.Text() // nothing has been made under an older one, or we would not be here
+	page := newProxyPage{Form: f, Ways: p.Ways, URL: p.URL, Warning: proxy.SecretsWarning, Fault: wrong}
+	var err error
+	if page.Projects, err = p.workable(v); err != nil {
+		return err
+	}
+	return show(v, "newproxy", "New proxy", page)
+}
+
+func (p *Portal) createProxy(v *view) error {
+	f := v.proxyForm()
+	issued, err := p.issueProxy(v, f)
+	if wrong := v.refused(err); err != nil && wrong != nil {
+		return p.newProxyForm(v, f, wrong)
+	}
+	if err != nil {
+		return err
+	}
+	to := place(issued.Credential)
+	if f.Way == proxy.Upload || f.Way == proxy.Secrets {
+		to += "?done=created"
+	}
+	return v.redirect(to)
+}
+
+func (p *Portal) issueProxy(v *view, f proxyForm) (broker.Issued, error) {
+	files := map[string]material.Secret{}
+	seen := sha256.New()
+	for _, name := range []string{"chain", "key", "request"} {
+		text, err := v.file(name)
+		if err != nil {
+			return broker.Issued{}, err
+		}
+		files[name] = text
+		seen.Write([]byte(text.Reveal() + "\n"))
+	}
+	seen.Write([]byte(v.PostForm.Encode()))
+	vos, err := form.VOMS(f.VOMS)
+	if err != nil {
+		return broker.Issued{}, err
+	}
+	o := credential.Order{Kind: proxy.Name, ProjectID: f.Project, Name: strings.TrimSpace(f.Name)}
+	if o.Spec, err = json.Marshal(proxy.Wanted{Way: f.Way, VOMS: vos, Limited: f.Limited, Request: files["request"].Reveal()}); err != nil {
+		return broker.Issued{}, err
+	}
+	secret := proxy.Secret{Chain: files["chain"], Key: files["key"]}
+	if phrase := v.PostFormValue("passphrase"); phrase != "" {
+		secret.Passphrase = material.Secret(base64.StdEncoding.EncodeToString([]byte(phrase)))
+	}
+	text, err := json.Marshal(secret)
+	if err != nil {
+		return broker.Issued{}, err
+	}
+	o.Secret = material.Secret(text)
+	once := audit.Once{}
+	if f.Once != "" {
+		once = audit.Once{Key: "form " + f.Once, Fingerprint: hex.EncodeToString(seen.Sum(nil))}
+	}
+	ctx, cancel := v.await()
+	defer cancel()
+	return p.Broker.Issue(ctx, v.by, o, once)
+}
