@@ -21,6 +21,7 @@ import (
 
 	"github.com/lanyardhq/lanyard/proxycert/dn"
 	"github.com/lanyardhq/lanyard/proxycert/keyfile"
+	"github.com/lanyardhq/lanyard/voms"
 )
 
 // vo is the VO that everything here is about.
@@ -147,9 +148,13 @@ func hostCertificate(ca tls.Certificate, certFile, keyFile string) (tls.Certific
 	if err != nil {
 		return tls.Certificate{}, err
 	}
+	id, err := voms.KeyID(key.Public())
+	if err != nil {
+		return tls.Certificate{}, err
+	}
 	der, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{RawSubject: subject, SerialNumber: big.NewInt(time.Now().UnixNano()),
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(48 * time.Hour), DNSNames: []string{"localhost"},
-		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageKeyEncipherment, SubjectKeyId: []byte("0123456789abcdef0123"),
+		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageKeyEncipherment, SubjectKeyId: id,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}}, ca.Leaf, key.Public(), ca.PrivateKey)
 	if err != nil {
 		return tls.Certificate{}, err
