@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/lanyardhq/lanyard/internal/cli/console"
+	"github.com/lanyardhq/lanyard/internal/cli/dropin"
 	"github.com/lanyardhq/lanyard/internal/cli/proxy"
 	"github.com/lanyardhq/lanyard/internal/cli/vomsproxy"
 	"github.com/spf13/cobra"
@@ -29,7 +30,7 @@ func proxyCommand(ctx context.Context, c *console.Console) *cobra.Command {
 }
 
 // vomsEnv is the person and the machine, as the grid's programs see them.
-func vomsEnv() vomsproxy.Env {
+func vomsEnv() dropin.Env {
 	home := os.Getenv("HOME")
 	if home == "" {
 		if u, err := user.Current(); err == nil {
@@ -40,6 +41,6 @@ func vomsEnv() vomsproxy.Env {
 	if host, err := os.Hostname(); err == nil {
 		hosts = []string{host}
 	}
-	return vomsproxy.Env{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Getenv: os.Getenv, Now: time.Now,
-		Zone: time.Local, UID: os.Getuid(), Home: home, Hosts: hosts, Version: version, AskHidden: vomsproxy.Terminal}
+	return dropin.Env{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Getenv: os.Getenv, Now: time.Now,
+		Zone: time.Local, UID: os.Getuid(), Home: home, Hosts: hosts, Version: version, AskHidden: dropin.Terminal}
 }

@@ -5,26 +5,27 @@ import (
 	"errors"
 	"os"
 
+	"github.com/lanyardhq/lanyard/internal/cli/dropin"
 	"github.com/lanyardhq/lanyard/internal/cli/gridproxy"
 )
 
-var destroyOptions = []option{
-	{names: []string{"file"}, value: "proxyfile", help: "the proxy, if it is not in the usual place"},
-	{names: []string{"dry", "dryrun"}, help: "say what would be removed, and remove nothing"},
+var destroyOptions = []dropin.Option{
+	{Names: []string{"file"}, Value: "proxyfile", Help: "the proxy, if it is not in the usual place"},
+	{Names: []string{"dry", "dryrun"}, Help: "say what would be removed, and remove nothing"},
 }
 
 // destroy is voms-proxy-destroy.
 func (p *program) destroy(_ context.Context, args []string) int {
-	g, code, done := p.start(destroyOptions, args)
+	g, code, done := p.Start(destroyOptions, args)
 	if done {
 		return code
 	}
 	c := p.config()
-	if p.flavour == javaFlavour {
+	if p.Flavour == dropin.Java {
 		c.Getenv = func(string) string { return "" } // it does not ask X509_USER_PROXY
 	}
-	path := gridproxy.ProxyPath(c, g.last("file"))
-	if g.has("dry") {
+	path := gridproxy.ProxyPath(c, g.Last("file"))
+	if g.Has("dry") {
 		if f, err := os.OpenFile(path, os.O_RDWR, 0); err == nil {
 			_ = f.Close() // nothing was written
 			p.wouldRemove(path)
@@ -40,26 +41,26 @@ func (p *program) destroy(_ context.Context, args []string) int {
 	case ok && (e.Reason == gridproxy.NoProxy || e.Reason == gridproxy.Unreadable):
 		return p.notThere()
 	}
-	p.explain(err)
+	p.Explain(err)
 	return 1
 }
 
 func (p *program) wouldRemove(path string) {
 	switch {
-	case p.flavour == javaFlavour:
-		p.say("Would remove %s", path)
-	case !p.quiet:
-		p.complain("Would remove %s\n", path)
+	case p.Flavour == dropin.Java:
+		p.Say("Would remove %s", path)
+	case !p.Quiet:
+		p.Complain("Would remove %s\n", path)
 	}
 }
 
 func (p *program) notThere() int {
 	const text = "\nProxy file doesn't exist or has bad permissions\n\n"
 	switch {
-	case p.flavour == javaFlavour:
-		p.say("%s", text)
-	case !p.quiet:
-		p.complain("%s", text)
+	case p.Flavour == dropin.Java:
+		p.Say("%s", text)
+	case !p.Quiet:
+		p.Complain("%s", text)
 	}
 	return 1
 }

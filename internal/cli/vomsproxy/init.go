@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 
+	"github.com/lanyardhq/lanyard/internal/cli/dropin"
 	"github.com/lanyardhq/lanyard/internal/cli/gridproxy"
 )
 
@@ -20,34 +21,34 @@ type manner interface {
 
 // init is voms-proxy-init.
 func (p *program) init(ctx context.Context, args []string) int {
-	g, code, done := p.start(initOptions, args)
+	g, code, done := p.Start(initOptions, args)
 	if done {
 		return code
 	}
-	return p.makeProxy(ctx, g, g.has("list"))
+	return p.makeProxy(ctx, g, g.Has("list"))
 }
 
 // list is voms-proxy-list.
 func (p *program) list(ctx context.Context, args []string) int {
-	g, code, done := p.start(initOptions, args)
+	g, code, done := p.Start(initOptions, args)
 	if done {
 		return code
 	}
 	return p.makeProxy(ctx, g, true)
 }
 
-func (p *program) makeProxy(ctx context.Context, g given, list bool) int {
+func (p *program) makeProxy(ctx context.Context, g dropin.Given, list bool) int {
 	if list && len(g["voms"]) != 1 {
-		p.complain("Exactly ONE voms server must be specified!\n\n")
+		p.Complain("Exactly ONE voms server must be specified!\n\n")
 		return 1
 	}
 	o, err := p.request(g)
 	if err != nil {
-		p.complain("%s\n", err)
+		p.Complain("%s\n", err)
 		return 1
 	}
 	c := p.config()
-	c.AskPass = p.passphrase(ctx, g.has("pwstdin"))
+	c.AskPass = p.passphrase(ctx, g.Has("pwstdin"))
 	talk := p.manner(c, o, g)
 	if err := p.folders(c, o); err != nil {
 		return p.fail(talk, gridproxy.Result{}, err)
@@ -57,7 +58,7 @@ func (p *program) makeProxy(ctx context.Context, g given, list bool) int {
 		if err != nil {
 			return p.fail(talk, gridproxy.Result{}, err)
 		}
-		p.print("Available attributes:\n%s\n\n", lines(strings.Join(fqans, "\n")))
+		p.Print("Available attributes:\n%s\n\n", dropin.Lines(strings.Join(fqans, "\n")))
 		return 0
 	}
 	made, err := gridproxy.Init(ctx, c, o, talk.event)
@@ -68,13 +69,13 @@ func (p *program) makeProxy(ctx context.Context, g given, list bool) int {
 }
 
 // manner returns the flavour's.
-func (p *program) manner(c gridproxy.Config, o gridproxy.Options, g given) manner {
-	if p.flavour == javaFlavour {
-		return &javaInit{program: p, config: c, options: o, ignoreWarnings: g.has("ignorewarn") && !g.has("failonwarn")}
+func (p *program) manner(c gridproxy.Config, o gridproxy.Options, g dropin.Given) manner {
+	if p.Flavour == dropin.Java {
+		return &javaInit{program: p, config: c, options: o, ignoreWarnings: g.Has("ignorewarn") && !g.Has("failonwarn")}
 	}
-	i := &cInit{program: p, options: o, voms: g["voms"], verify: g.has("verify")}
-	i.ignoreWarnings = !o.FailOnWarn && !p.debug && (g.has("ignorewarn") || p.quiet)
-	if p.debug {
+	i := &cInit{program: p, options: o, voms: g["voms"], verify: g.Has("verify")}
+	i.ignoreWarnings = !o.FailOnWarn && !p.Debug && (g.Has("ignorewarn") || p.Quiet)
+	if p.Debug {
 		i.files(c)
 	}
 	return i
@@ -83,17 +84,17 @@ func (p *program) manner(c gridproxy.Config, o gridproxy.Options, g given) manne
 func (p *program) fail(talk manner, r gridproxy.Result, err error) int {
 	e, ok := errors.AsType[*gridproxy.Error](err)
 	if !ok { // the run was interrupted
-		p.complain("%s\n", err)
+		p.Complain("%s\n", err)
 		return 1
 	}
 	code := talk.failed(r, e)
-	p.explain(e)
+	p.Explain(e)
 	return code
 }
 
 // folders looks for the folders that the original wants to be there before it does anything else.
 func (p *program) folders(c gridproxy.Config, o gridproxy.Options) error {
-	if p.flavour == javaFlavour && !o.VerifyIssuer {
+	if p.Flavour == dropin.Java && !o.VerifyIssuer {
 		return nil
 	}
 	return gridproxy.CheckFolders(c, o)
@@ -103,18 +104,18 @@ func (p *program) folders(c gridproxy.Config, o gridproxy.Options) error {
 func (p *program) passphrase(ctx context.Context, fromInput bool) func(gridproxy.Source) ([]byte, error) {
 	return func(s gridproxy.Source) ([]byte, error) {
 		prompt, prompts := "Enter GRID pass phrase:", p.Err
-		if s.PKCS12 || p.flavour == javaFlavour {
+		if s.PKCS12 || p.Flavour == dropin.Java {
 			prompt = "Enter GRID pass phrase for this identity:"
 		}
-		if p.flavour == javaFlavour {
+		if p.Flavour == dropin.Java {
 			prompts = p.Out
 		}
 		if !fromInput {
-			return p.ask(ctx, prompt, prompts)
+			return p.Ask(ctx, prompt, prompts)
 		}
-		line, err := p.readLine()
-		if err != nil && p.flavour == cFlavour {
-			p.complain("Failed to read pass-phrase from stdin\n")
+		line, err := p.ReadLine()
+		if err != nil && p.Flavour == dropin.C {
+			p.Complain("Failed to read pass-phrase from stdin\n")
 		}
 		return line, err
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lanyardhq/lanyard/internal/cli/dropin"
 	"github.com/lanyardhq/lanyard/internal/cli/gridproxy"
 	"github.com/lanyardhq/lanyard/proxycert"
 	"github.com/lanyardhq/lanyard/proxycert/trust"
@@ -37,7 +38,7 @@ func (i *cInit) ctime(t time.Time) string { return t.In(i.Zone).Format(time.ANSI
 func (i *cInit) files(c gridproxy.Config) {
 	s, _ := gridproxy.Find(c, i.options) // what is wrong with them comes later
 	out := gridproxy.ProxyPath(c, i.options.Out)
-	i.print("Files being used:\n CA certificate file: none\n Trusted certificates directory : %s\n Proxy certificate file : %s\n"+
+	i.Print("Files being used:\n CA certificate file: none\n Trusted certificates directory : %s\n Proxy certificate file : %s\n"+
 		" User certificate file: %s\n User key file: %s\nOutput to %s\n", gridproxy.CertDir(c, i.options.CertDir), out, s.Cert, s.Key, out)
 }
 
@@ -48,19 +49,19 @@ func (i *cInit) event(e gridproxy.Event) {
 	case gridproxy.Contacting:
 		i.contacting(e)
 	case gridproxy.Contacted:
-		i.say(" Done\n")
+		i.Say(" Done\n")
 	case gridproxy.Refused:
 		i.refused = e.Alias
-		i.say(" Failed\n")
-		i.complain("\nError: %s\n", lines(e.Err.Error()))
+		i.Say(" Failed\n")
+		i.Complain("\nError: %s\n", dropin.Lines(e.Err.Error()))
 	case gridproxy.Warned:
 		if !i.ignoreWarnings {
-			i.complain("\nWarning: %s\n\n", lines(e.Text))
+			i.Complain("\nWarning: %s\n\n", dropin.Lines(e.Text))
 		}
 	case gridproxy.Saved:
-		i.say("Wrote ACs to %s\n", e.Path)
+		i.Say("Wrote ACs to %s\n", e.Path)
 	case gridproxy.Making:
-		i.say("Creating proxy ")
+		i.Say("Creating proxy ")
 	case gridproxy.Made:
 		i.made(e)
 	}
@@ -68,31 +69,31 @@ func (i *cInit) event(e gridproxy.Event) {
 
 func (i *cInit) identity(name string) {
 	if !i.identified && name != "" {
-		i.say("Your identity: %s\n", safe(name))
+		i.Say("Your identity: %s\n", dropin.Safe(name))
 		i.identified = true
 	}
 }
 
 func (i *cInit) contacting(e gridproxy.Contacting) {
 	if i.refused == e.Alias {
-		i.say("\nTrying next server for %s.\n", safe(e.Alias))
+		i.Say("\nTrying next server for %s.\n", dropin.Safe(e.Alias))
 	}
 	i.refused = ""
 	// The original makes a proxy of one hour for this. The certificate itself does as well, but
 	// its line is expected.
 	if !i.options.NoRegen {
-		i.say("Creating temporary proxy  Done\n")
+		i.Say("Creating temporary proxy  Done\n")
 	}
-	i.say("Contacting  %s:%d [%s] %q", safe(e.Server.Host), e.Server.Port, safe(e.Server.DN), safe(e.Server.VO))
+	i.Say("Contacting  %s:%d [%s] %q", dropin.Safe(e.Server.Host), e.Server.Port, dropin.Safe(e.Server.DN), dropin.Safe(e.Server.VO))
 }
 
 func (i *cInit) made(e gridproxy.Made) {
-	i.say(" Done\n\n")
+	i.Say(" Done\n\n")
 	switch {
 	case !e.Clipped:
-		i.say("Your proxy is valid until %s\n", i.ctime(e.NotAfter))
+		i.Say("Your proxy is valid until %s\n", i.ctime(e.NotAfter))
 	case !i.ignoreWarnings:
-		i.complain("\nWarning: your certificate and proxy will expire %s\nwhich is within the requested lifetime of the proxy\n\n", i.ctime(e.NotAfter))
+		i.Complain("\nWarning: your certificate and proxy will expire %s\nwhich is within the requested lifetime of the proxy\n\n", i.ctime(e.NotAfter))
 	}
 }
 
@@ -101,7 +102,7 @@ func (i *cInit) done(r gridproxy.Result) int {
 	case r.Clipped: // as the version in use; the next one returns 0
 		return failure
 	case i.verify && i.options.SeparateAC == "":
-		i.print("verify OK\n")
+		i.Print("verify OK\n")
 	}
 	return 0
 }
@@ -115,28 +116,28 @@ func (i *cInit) failed(r gridproxy.Result, e *gridproxy.Error) int {
 	case gridproxy.NoCertificate, gridproxy.NoProxy, gridproxy.FileMode, gridproxy.Unreadable, gridproxy.Passphrase, gridproxy.Mismatch:
 		return i.unusable(e)
 	case gridproxy.TrustAnchors:
-		i.complain("unable to access trusted certificates in:x509_cert_dir=%s\n", e.Path)
+		i.Complain("unable to access trusted certificates in:x509_cert_dir=%s\n", e.Path)
 		return noPersonal
 	case gridproxy.Vomses:
 		if f, ok := errors.AsType[*fs.PathError](e); ok {
-			i.complain("Cannot find file or dir: %s\n", f.Path)
+			i.Complain("Cannot find file or dir: %s\n", f.Path)
 		}
 	case gridproxy.Expired:
-		i.complain("\nERROR: Your certificate expired %s\n\n", i.ctime(e.When))
+		i.Complain("\nERROR: Your certificate expired %s\n\n", i.ctime(e.When))
 	case gridproxy.NotYetValid:
-		i.complain("Error: Certificate verification failed.\nremote certificate not yet valid\n")
+		i.Complain("Error: Certificate verification failed.\nremote certificate not yet valid\n")
 	case gridproxy.UnknownVO:
-		i.complain("VOMS Server for %s not known!\n", safe(i.asked(e.Alias)))
+		i.Complain("VOMS Server for %s not known!\n", dropin.Safe(i.asked(e.Alias)))
 	case gridproxy.NoAttributes:
-		i.complain("\nNone of the contacted servers for %s were capable\nof returning a valid AC for the user.\n", safe(voOf(e)))
+		i.Complain("\nNone of the contacted servers for %s were capable\nof returning a valid AC for the user.\n", dropin.Safe(voOf(e)))
 	case gridproxy.Warning:
-		i.complain("\nError in getting data from VOMS server:%s (or in memorizing)\n", safe(e.Server.DN))
+		i.Complain("\nError in getting data from VOMS server:%s (or in memorizing)\n", dropin.Safe(e.Server.DN))
 	case gridproxy.BadAC:
-		i.complain("Error: verification failed.\n%s\n", cVerdict(e))
+		i.Complain("Error: verification failed.\n%s\n", cVerdict(e))
 	case gridproxy.BadChain:
-		i.complain("Error: Certificate verification failed.\n%s\n", cChainVerdict(e))
+		i.Complain("Error: Certificate verification failed.\n%s\n", cChainVerdict(e))
 	case gridproxy.NotWritable:
-		i.complain("\nERROR: Cannot write proxy to: %s\n", e.Path)
+		i.Complain("\nERROR: Cannot write proxy to: %s\n", e.Path)
 	}
 	return failure
 }
@@ -146,28 +147,28 @@ func (i *cInit) unusable(e *gridproxy.Error) int {
 	switch e.Reason {
 	case gridproxy.NoCertificate, gridproxy.NoProxy:
 		if e.Path == "" {
-			i.complain("ERROR: Coudln't find valid credentials to generate a proxy.\n")
+			i.Complain("ERROR: Coudln't find valid credentials to generate a proxy.\n")
 			return noPersonal
 		}
-		i.complain("Unable to find user certificate or key: %s\n", e.Path)
+		i.Complain("Unable to find user certificate or key: %s\n", e.Path)
 		return failure
 	case gridproxy.FileMode:
-		i.complain("\nERROR: Couldn't find valid credentials to generate a proxy.\nUse --debug for further information.\n")
-		if i.debug {
-			i.complain("Wrong permissions on file: %s\n", e.Path)
+		i.Complain("\nERROR: Couldn't find valid credentials to generate a proxy.\nUse --debug for further information.\n")
+		if i.Debug {
+			i.Complain("Wrong permissions on file: %s\n", e.Path)
 		}
 		return failure
 	case gridproxy.Mismatch:
-		i.complain("user key and certificate don't match\n")
+		i.Complain("user key and certificate don't match\n")
 		return noPersonal
 	}
 	switch p12 := strings.HasSuffix(strings.ToLower(e.Path), ".p12"); {
 	case e.Reason == gridproxy.Passphrase && p12:
-		i.complain("mac verify failure\nprocessing cert\n        File=%s\n", e.Path)
-	case e.Reason == gridproxy.Passphrase && !errors.Is(e, errNoPassphrase):
-		i.complain("bad decrypt\nprocessing key\n        File=%s\n", e.Path)
+		i.Complain("mac verify failure\nprocessing cert\n        File=%s\n", e.Path)
+	case e.Reason == gridproxy.Passphrase && !errors.Is(e, dropin.ErrNoPassphrase):
+		i.Complain("bad decrypt\nprocessing key\n        File=%s\n", e.Path)
 	default:
-		i.complain("processing key\n        File=%s\n", e.Path)
+		i.Complain("processing key\n        File=%s\n", e.Path)
 	}
 	return noPersonal
 }
@@ -194,7 +195,7 @@ func voOf(e *gridproxy.Error) string {
 func cVerdict(e *gridproxy.Error) string {
 	v, _ := errors.AsType[*voms.Error](e)
 	if v == nil {
-		return safe(e.Error())
+		return dropin.Safe(e.Error())
 	}
 	switch v.Reason {
 	case voms.Target:
@@ -206,7 +207,7 @@ func cVerdict(e *gridproxy.Error) string {
 	case voms.HolderMismatch:
 		return "AC has been granted to a different certificate than the passed one."
 	case voms.FQANs, voms.Malformed:
-		return malformed
+		return "VOMS Attributes absent or malformed."
 	case voms.Extensions:
 		return "Required AC extensions missing (NoRevAvail and AuthorityKeyIdentifier)"
 	case voms.CriticalExtension:
@@ -227,7 +228,7 @@ func cChainVerdict(e *gridproxy.Error) string {
 		subject = t.Subject
 		switch t.Reason {
 		case trust.Revoked:
-			before, why = "certificate revoked by CRL Subject="+safe(subject)+"\n", "certificate revoked"
+			before, why = "certificate revoked by CRL Subject="+dropin.Safe(subject)+"\n", "certificate revoked"
 		case trust.Expired:
 			before, why = "peer certificate has expired\n", "certificate has expired"
 		case trust.NotYetValid:
@@ -240,5 +241,5 @@ func cChainVerdict(e *gridproxy.Error) string {
 	} else if c, ok := errors.AsType[*proxycert.Error](e); ok {
 		subject = c.Subject
 	}
-	return fmt.Sprintf("%scertificate validation error: %s [subject=%s]", before, why, safe(subject))
+	return fmt.Sprintf("%scertificate validation error: %s [subject=%s]", before, why, dropin.Safe(subject))
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lanyardhq/lanyard/internal/cli/dropin"
 	"github.com/lanyardhq/lanyard/internal/cli/gridproxy"
 	"github.com/lanyardhq/lanyard/proxycert"
 	"github.com/lanyardhq/lanyard/proxycert/trust"
@@ -30,35 +31,35 @@ func (j *javaInit) date(t time.Time) string {
 func (j *javaInit) event(e gridproxy.Event) {
 	switch e := e.(type) {
 	case gridproxy.Contacting:
-		j.say("Contacting %s:%d [%s] %q...\n", safe(e.Server.Host), e.Server.Port, safe(e.Server.DN), safe(e.Server.VO))
+		j.Say("Contacting %s:%d [%s] %q...\n", dropin.Safe(e.Server.Host), e.Server.Port, dropin.Safe(e.Server.DN), dropin.Safe(e.Server.VO))
 	case gridproxy.Contacted:
-		j.say("Remote VOMS server contacted succesfully.\n\n")
+		j.Say("Remote VOMS server contacted succesfully.\n\n")
 	case gridproxy.Refused:
 		if p, ok := errors.AsType[*protocol.Error](e.Err); ok {
-			j.say("Remote VOMS server contacted succesfully.\n\n") // it was, after all
-			j.complain("VOMS server %s:%d returned the following errors:\n%s\n", safe(e.Server.Host), e.Server.Port, lines(p.Message))
+			j.Say("Remote VOMS server contacted succesfully.\n\n") // it was, after all
+			j.Complain("VOMS server %s:%d returned the following errors:\n%s\n", dropin.Safe(e.Server.Host), e.Server.Port, dropin.Lines(p.Message))
 			return
 		}
-		j.complain("Error contacting %s:%d for VO %s: %s\n", safe(e.Server.Host), e.Server.Port, safe(e.Server.VO), lines(e.Err.Error()))
+		j.Complain("Error contacting %s:%d for VO %s: %s\n", dropin.Safe(e.Server.Host), e.Server.Port, dropin.Safe(e.Server.VO), dropin.Lines(e.Err.Error()))
 	case gridproxy.Warned:
 		if !j.ignoreWarnings {
-			j.complain("%s\n", lines(e.Text))
+			j.Complain("%s\n", dropin.Lines(e.Text))
 		}
 	case gridproxy.Forced:
 		if e.Kind != proxycert.None {
 			name := map[proxycert.Kind]string{proxycert.Legacy: "LEGACY", proxycert.Draft: "DRAFT_RFC", proxycert.RFC: "RFC3820"}[e.Kind]
-			j.complain("WARNING: forced %s proxy type to be compatible with the type of the issuing proxy.\n", name)
+			j.Complain("WARNING: forced %s proxy type to be compatible with the type of the issuing proxy.\n", name)
 		}
 		if e.Limited {
-			j.complain("WARNING: forced the creation of a limited proxy to be compatible with the type of the issuing proxy.\n")
+			j.Complain("WARNING: forced the creation of a limited proxy to be compatible with the type of the issuing proxy.\n")
 		}
 	case gridproxy.Saved:
-		j.say("Wrote ACs to %s\n", e.Path)
+		j.Say("Wrote ACs to %s\n", e.Path)
 	case gridproxy.Made:
 		if e.Clipped {
-			j.complain("WARNING: proxy lifetime limited to issuing credential lifetime.\n")
+			j.Complain("WARNING: proxy lifetime limited to issuing credential lifetime.\n")
 		}
-		j.say("\nCreated proxy in %s.\n\nYour proxy is valid until %s\n", e.Path, j.date(e.NotAfter))
+		j.Say("\nCreated proxy in %s.\n\nYour proxy is valid until %s\n", e.Path, j.date(e.NotAfter))
 	}
 }
 
@@ -67,35 +68,35 @@ func (j *javaInit) done(gridproxy.Result) int { return 0 }
 func (j *javaInit) failed(r gridproxy.Result, e *gridproxy.Error) int {
 	switch e.Reason {
 	case gridproxy.NoCertificate, gridproxy.NoProxy:
-		j.complain("No credentials found!\n")
+		j.Complain("No credentials found!\n")
 	case gridproxy.FileMode, gridproxy.Unreadable, gridproxy.Passphrase, gridproxy.Mismatch:
 		j.unusable(e)
 	case gridproxy.TrustAnchors:
-		j.complain("Invalid trust anchors location: '%s' (%s)\n", e.Path, place(e))
+		j.Complain("Invalid trust anchors location: '%s' (%s)\n", e.Path, place(e))
 	case gridproxy.VomsDir:
-		j.complain("Invalid vomsdir location: '%s' (%s)\n", e.Path, place(e))
+		j.Complain("Invalid vomsdir location: '%s' (%s)\n", e.Path, place(e))
 	case gridproxy.Expired:
 		if !j.options.VerifyIssuer {
-			j.complain("notBefore argument value must be earlier than notAfter\n")
+			j.Complain("notBefore argument value must be earlier than notAfter\n")
 			break
 		}
-		j.complain("Certificate validation error: Certificate has expired on: %s\nUser credential is not valid!\n", j.date(e.When))
+		j.Complain("Certificate validation error: Certificate has expired on: %s\nUser credential is not valid!\n", j.date(e.When))
 	case gridproxy.NotYetValid:
-		j.complain("Certificate validation error: Certificate is not yet valid. Will be from: %s\nUser credential is not valid!\n", j.date(e.When))
+		j.Complain("Certificate validation error: Certificate is not yet valid. Will be from: %s\nUser credential is not valid!\n", j.date(e.When))
 	case gridproxy.BadChain:
-		j.complain("%sUser credential is not valid!\n", javaChainVerdict(e))
+		j.Complain("%sUser credential is not valid!\n", javaChainVerdict(e))
 	case gridproxy.Vomses:
-		j.say("No valid VOMSES information found locally while looking in: [%s]\n", strings.Join(j.options.Vomses, ", "))
-		j.complain("VOMS server for VO %s is not known! Check your vomses configuration.\n", safe(j.options.VOs[0].Alias))
+		j.Say("No valid VOMSES information found locally while looking in: [%s]\n", strings.Join(j.options.Vomses, ", "))
+		j.Complain("VOMS server for VO %s is not known! Check your vomses configuration.\n", dropin.Safe(j.options.VOs[0].Alias))
 	case gridproxy.UnknownVO:
-		j.complain("VOMS server for VO %s is not known! Check your vomses configuration.\n", safe(e.Alias))
+		j.Complain("VOMS server for VO %s is not known! Check your vomses configuration.\n", dropin.Safe(e.Alias))
 	case gridproxy.NoAttributes:
-		j.complain("None of the contacted servers for %s were capable of returning a valid AC for the user.\n"+
-			"User's request for VOMS attributes could not be fulfilled.\n", safe(e.Alias))
+		j.Complain("None of the contacted servers for %s were capable of returning a valid AC for the user.\n"+
+			"User's request for VOMS attributes could not be fulfilled.\n", dropin.Safe(e.Alias))
 	case gridproxy.BadAC:
 		j.badACs(r)
 	case gridproxy.NotWritable:
-		j.complain("Error creating proxy certificate: %s (%s)\n", e.Path, reason(cause(e)))
+		j.Complain("Error creating proxy certificate: %s (%s)\n", e.Path, dropin.Reason(cause(e)))
 	}
 	return failure
 }
@@ -107,7 +108,7 @@ func (j *javaInit) unusable(e *gridproxy.Error) {
 	if s.Key != s.Cert {
 		files = s.Key + ", " + s.Cert
 	}
-	text := lines(cause(e).Error())
+	text := dropin.Lines(cause(e).Error())
 	switch {
 	case e.Reason == gridproxy.FileMode && s.Key == s.Cert:
 		text = "Wrong file permissions on file " + e.Path + ". Required permissions are: 600"
@@ -120,7 +121,7 @@ func (j *javaInit) unusable(e *gridproxy.Error) {
 	case e.Reason == gridproxy.Passphrase:
 		text = "Error decrypting private key: the password is incorrect or the PEM data is corrupted."
 	}
-	j.complain("Credentials couldn't be loaded [%s]: %s\nNo credentials found!\n", files, text)
+	j.Complain("Credentials couldn't be loaded [%s]: %s\nNo credentials found!\n", files, text)
 }
 
 // badACs lists the attribute certificates that were not accepted.
@@ -129,7 +130,7 @@ func (j *javaInit) badACs(r gridproxy.Result) {
 		if ac.Err == nil {
 			continue
 		}
-		text := safe(ac.Err.Error())
+		text := dropin.Safe(ac.Err.Error())
 		if v, ok := errors.AsType[*voms.Error](ac.Err); ok {
 			switch v.Reason {
 			case voms.Target:
@@ -140,7 +141,7 @@ func (j *javaInit) badACs(r gridproxy.Result) {
 				text = "LSC validation failed: " + text
 			}
 		}
-		j.complain("\nWARNING: VOMS AC validation for VO %s failed for the following reasons:\n         %s\n", safe(ac.AC.VO), text)
+		j.Complain("\nWARNING: VOMS AC validation for VO %s failed for the following reasons:\n         %s\n", dropin.Safe(ac.AC.VO), text)
 	}
 }
 
@@ -157,7 +158,7 @@ func place(e *gridproxy.Error) string {
 	if errors.Is(e, fs.ErrNotExist) {
 		return "file not found"
 	}
-	return strings.ToLower(reason(cause(e)))
+	return strings.ToLower(dropin.Reason(cause(e)))
 }
 
 // javaChainVerdict says why a chain is not accepted, as the Java program does.
@@ -172,5 +173,5 @@ func javaChainVerdict(e *gridproxy.Error) string {
 			return fmt.Sprintf(format, "Certificate was revoked")
 		}
 	}
-	return fmt.Sprintf(format, safe(e.Error()))
+	return fmt.Sprintf(format, dropin.Safe(e.Error()))
 }

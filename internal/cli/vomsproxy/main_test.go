@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lanyardhq/lanyard/internal/cli/dropin"
 	"github.com/lanyardhq/lanyard/internal/cli/vomsproxy"
 )
 
@@ -83,10 +84,10 @@ func (d *desk) ours(name string, args ...string) run {
 	d.Helper()
 	d.Chdir(d.dir)
 	var out, errs bytes.Buffer
-	code := vomsproxy.Main(d.Context(), name, args, vomsproxy.Env{In: strings.NewReader(d.input), Out: &out, Err: &errs,
+	code := vomsproxy.Main(d.Context(), name, args, dropin.Env{In: strings.NewReader(d.input), Out: &out, Err: &errs,
 		Getenv: func(name string) string { return d.env[name] }, Now: d.now, Zone: time.UTC, UID: os.Getuid(), Home: d.dir,
 		Hosts: []string{"localhost"}, Version: "test",
-		AskHidden: func(context.Context, string) ([]byte, error) { return nil, vomsproxy.ErrNoTerminal }})
+		AskHidden: func(context.Context, string) ([]byte, error) { return nil, dropin.ErrNoTerminal }})
 	return run{out.String(), errs.String(), code}
 }
 

@@ -1,4 +1,4 @@
-package vomsproxy
+package dropin
 
 import (
 	"fmt"
@@ -8,52 +8,52 @@ import (
 
 // usage lists the options: to standard error in the C flavour, to standard output in the Java
 // flavour.
-func (p *program) usage(table []option) {
-	if p.flavour == javaFlavour {
+func (p *Program) usage(table []Option) {
+	if p.Flavour == Java {
 		p.javaUsage(table)
 		return
 	}
-	p.complain("%s: \n    Options\n", p.name)
+	p.Complain("%s: \n    Options\n", p.Name)
 	for _, o := range slices.Concat(common, table) {
-		left := "-" + strings.Join(o.names, ", -")
-		if o.value != "" {
-			left += " <" + o.value + ">"
+		left := "-" + strings.Join(o.Names, ", -")
+		if o.Value != "" {
+			left += " <" + o.Value + ">"
 		}
-		for i, line := range wrap(o.help, 80-35) {
+		for i, line := range wrap(o.Help, 80-35) {
 			if i > 0 {
 				left = ""
 			}
-			p.complain("    %-30s %s\n", left, line)
+			p.Complain("    %-30s %s\n", left, line)
 		}
 	}
-	p.complain("\n")
+	p.Complain("\n")
 }
 
 // javaUsage lists them in alphabetical order.
-func (p *program) javaUsage(table []option) {
+func (p *Program) javaUsage(table []Option) {
 	all := slices.Concat(common, table)
-	slices.SortFunc(all, func(a, b option) int { return strings.Compare(a.names[0], b.names[0]) })
+	slices.SortFunc(all, func(a, b Option) int { return strings.Compare(a.Names[0], b.Names[0]) })
 	width := 0
 	left := make([]string, len(all))
 	for i, o := range all {
-		left[i] = "    --" + o.names[0]
-		for _, name := range o.names[1:] {
+		left[i] = "    --" + o.Names[0]
+		for _, name := range o.Names[1:] {
 			if len(name) == 1 {
-				left[i] = fmt.Sprintf(" -%s,--%s", name, o.names[0])
+				left[i] = fmt.Sprintf(" -%s,--%s", name, o.Names[0])
 			}
 		}
-		if o.value != "" {
-			left[i] += " <" + o.value + ">"
+		if o.Value != "" {
+			left[i] += " <" + o.Value + ">"
 		}
 		width = max(width, len(left[i]))
 	}
-	p.print("usage: %s [options]\noptions:\n", p.plain())
+	p.Print("usage: %s [options]\noptions:\n", p.Plain())
 	for i, o := range all {
-		for j, line := range wrap(o.help, 120-width-3) {
+		for j, line := range wrap(o.Help, 120-width-3) {
 			if j > 0 {
 				left[i] = ""
 			}
-			p.print("%-*s   %s\n", width, left[i], line)
+			p.Print("%-*s   %s\n", width, left[i], line)
 		}
 	}
 }
@@ -76,10 +76,10 @@ func wrap(text string, width int) []string {
 
 // version names the program and the version that are imitated, because scripts choose options by
 // them.
-func (p *program) version() {
-	if p.flavour == javaFlavour {
-		p.print("%s v. 3.3.2 (lanyard %s)\n", p.plain(), p.Version)
+func (p *Program) version() {
+	if p.Flavour == Java {
+		p.Print("%s v. 3.3.2 (lanyard %s)\n", p.Plain(), p.Version)
 		return
 	}
-	p.print("%s\nVersion: 2.1.1\nCompiled: lanyard %s\n", p.plain(), p.Version)
+	p.Print("%s\nVersion: 2.1.1\nCompiled: lanyard %s\n", p.Plain(), p.Version)
 }

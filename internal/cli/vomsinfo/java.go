@@ -1,4 +1,4 @@
-package vomsproxy
+package vomsinfo
 
 import (
 	"crypto/ecdsa"
@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lanyardhq/lanyard/internal/cli/dropin"
 	"github.com/lanyardhq/lanyard/proxycert"
 	"github.com/lanyardhq/lanyard/proxycert/dn"
 	"github.com/lanyardhq/lanyard/voms"
@@ -19,16 +20,16 @@ import (
 func (k *known) java() int {
 	for _, p := range k.Info.ACs {
 		if p.Err != nil {
-			k.complain("%s\n", safe(p.Err.Error()))
-			return failure
+			k.Complain("%s\n", dropin.Safe(p.Err.Error()))
+			return 1
 		}
 		k.acs = append(k.acs, p.AC)
 	}
-	all, chain := k.has("all"), k.has("chain")
+	all, chain := k.Has("all"), k.Has("chain")
 	if all && !chain {
 		k.javaStandard()
 		k.javaACs()
-		k.print("\n")
+		k.Print("\n")
 	}
 	if k.nothingAsked() {
 		k.javaStandard()
@@ -37,30 +38,30 @@ func (k *known) java() int {
 	if chain {
 		k.javaChain()
 	}
-	if k.has("text") {
+	if k.Has("text") {
 		k.javaText(all, chain)
 	}
 	if !all {
 		k.value("strength", k.javaStrength())
-		if k.has("keyusage") {
+		if k.Has("keyusage") {
 			k.label("key usage", k.keyUsage(k.leaf))
 		}
 		k.value("timeleft", seconds(k.left(k.leaf.NotAfter)))
 	}
 	if err := k.javaACValues(all); err != nil {
-		k.complain("%s\n", safe(err.Error()))
-		return failure
+		k.Complain("%s\n", dropin.Safe(err.Error()))
+		return 1
 	}
 	if err := k.javaExists(all); err != nil {
-		k.complain("%s\n", safe(err.Error()))
-		return failure
+		k.Complain("%s\n", dropin.Safe(err.Error()))
+		return 1
 	}
 	return 0
 }
 
 // nothingAsked reports whether no option says what to print.
 func (k *known) nothingAsked() bool {
-	for name := range k.given {
+	for name := range k.Given {
 		switch name {
 		case "file", "conf", "debug", "quiet", "dont-verify-ac":
 		default:
@@ -119,8 +120,8 @@ func (k *known) javaNames(all bool) {
 		k.value("type", javaType(k.leaf))
 		k.value("subject", javaName(dn.Slash(k.leaf.RawSubject)))
 	}
-	if k.has("issuer") || k.has("identity") && !all {
-		k.print("%s\n", safe(javaName(dn.Slash(k.leaf.RawIssuer))))
+	if k.Has("issuer") || k.Has("identity") && !all {
+		k.Print("%s\n", dropin.Safe(javaName(dn.Slash(k.leaf.RawIssuer))))
 	}
 	if !all {
 		k.value("path", absolute(k.Path))
@@ -128,37 +129,37 @@ func (k *known) javaNames(all bool) {
 }
 
 func (k *known) javaChain() {
-	k.print("=== Proxy Chain Information ===\n")
+	k.Print("=== Proxy Chain Information ===\n")
 	for _, c := range k.Chain {
-		k.print("%s", k.javaCertificate(c))
+		k.Print("%s", k.javaCertificate(c))
 		if kindOf(c).Kind != proxycert.None {
 			answer := "no"
 			if proxycert.Extension(c) != nil {
 				answer = "yes"
 			}
-			k.print("VOMS extensions: %s.\n", answer)
+			k.Print("VOMS extensions: %s.\n", answer)
 		}
-		k.print("\n")
+		k.Print("\n")
 	}
-	k.print("=== Proxy Information ===\n")
+	k.Print("=== Proxy Information ===\n")
 	k.javaStandard()
-	if k.has("all") {
+	if k.Has("all") {
 		k.javaACs()
 	}
-	k.print("\n")
+	k.Print("\n")
 }
 
 func (k *known) javaText(all, chain bool) {
 	if !all && !chain {
 		k.javaStandard()
-		k.print("\n")
+		k.Print("\n")
 	}
 	some := k.Chain[:1]
 	if chain {
 		some = k.Chain
 	}
 	for _, c := range slices.Backward(some) {
-		k.print("Certificate:\n%s\n", k.javaCertificate(c))
+		k.Print("Certificate:\n%s\n", k.javaCertificate(c))
 	}
 }
 
@@ -175,7 +176,7 @@ var javaUsages = []string{"digitalSignature", "nonRepudiation", "keyEncipherment
 func (k *known) javaCertificate(c *x509.Certificate) string {
 	const date = "Mon Jan 02 15:04:05 MST 2006"
 	var b strings.Builder
-	fmt.Fprintf(&b, "X.509 v%d certificate\nSubject: %s\nIssuer: %s\n", c.Version, safe(dn.RFC2253(c.RawSubject)), safe(dn.RFC2253(c.RawIssuer)))
+	fmt.Fprintf(&b, "X.509 v%d certificate\nSubject: %s\nIssuer: %s\n", c.Version, dropin.Safe(dn.RFC2253(c.RawSubject)), dropin.Safe(dn.RFC2253(c.RawIssuer)))
 	fmt.Fprintf(&b, "Valid from: %s\nValid to: %s\n", c.NotBefore.In(k.Zone).Format(date), c.NotAfter.In(k.Zone).Format(date))
 	fmt.Fprintf(&b, "CA: %t\nSignature alg: %s\n", c.IsCA, javaAlgorithm(c.SignatureAlgorithm))
 	switch key := c.PublicKey.(type) {
@@ -217,8 +218,8 @@ func javaAlgorithm(a x509.SignatureAlgorithm) string {
 }
 
 func (k *known) javaACValues(all bool) error {
-	if len(k.acs) == 0 && (k.wanted(ofAC) || k.has("acexists")) {
-		return original("No VOMS attributes found!")
+	if len(k.acs) == 0 && (k.wanted(ofAC) || k.Has("acexists")) {
+		return dropin.Original("No VOMS attributes found!")
 	}
 	each := func(option string, text func(*voms.AC) []string) {
 		for _, ac := range k.acs {
@@ -236,8 +237,8 @@ func (k *known) javaACValues(all bool) error {
 	one("actimeleft", func(ac *voms.AC) string { return seconds(k.left(ac.NotAfter)) })
 	one("acissuer", func(ac *voms.AC) string { return javaName(ac.Issuer) })
 	one("serial", func(ac *voms.AC) string { return ac.Serial.String() })
-	if vo := k.last("acexists"); vo != "" && !slices.ContainsFunc(k.acs, func(ac *voms.AC) bool { return ac.VO == vo }) {
-		return originalf("AC not found for VO %s", vo)
+	if vo := k.Last("acexists"); vo != "" && !slices.ContainsFunc(k.acs, func(ac *voms.AC) bool { return ac.VO == vo }) {
+		return dropin.Originalf("AC not found for VO %s", vo)
 	}
 	one("vo", func(ac *voms.AC) string { return ac.VO })
 	if !all {
@@ -250,28 +251,28 @@ func (k *known) javaACValues(all bool) error {
 
 // javaExists answers -exists, -valid, -hours and -bits, each of which may stand alone.
 func (k *known) javaExists(all bool) error {
-	if k.has("bits") && !all && k.last("bits") != k.javaStrength() {
-		return original("Proxy key size is not valid")
+	if k.Has("bits") && !all && k.Last("bits") != k.javaStrength() {
+		return dropin.Original("Proxy key size is not valid")
 	}
-	if k.has("exists") {
+	if k.Has("exists") {
 		const stamp = "20060102150405"
 		switch {
 		case k.now.Before(k.leaf.NotBefore):
-			return originalf("Proxy not found: certificate not valid till %sGMT+00:00", k.leaf.NotBefore.UTC().Format(stamp))
+			return dropin.Originalf("Proxy not found: certificate not valid till %sGMT+00:00", k.leaf.NotBefore.UTC().Format(stamp))
 		case k.now.After(k.leaf.NotAfter):
-			return originalf("The current proxy is not valid: certificate expired on %sGMT+00:00", k.leaf.NotAfter.UTC().Format(stamp))
+			return dropin.Originalf("The current proxy is not valid: certificate expired on %sGMT+00:00", k.leaf.NotAfter.UTC().Format(stamp))
 		}
 	}
 	for _, o := range []struct{ name, minutes string }{{"valid", ""}, {"hours", ":0"}} {
-		if !k.has(o.name) {
+		if !k.Has(o.name) {
 			continue
 		}
-		period, err := k.duration(o.name, k.last(o.name)+o.minutes)
+		period, err := k.Duration(o.name, k.Last(o.name)+o.minutes)
 		if err != nil {
 			return err
 		}
 		if k.left(k.leaf.NotAfter) < max(period, time.Duration(0)) {
-			return original("Proxy not valid for the specified period")
+			return dropin.Original("Proxy not valid for the specified period")
 		}
 	}
 	return nil

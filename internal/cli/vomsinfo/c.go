@@ -1,4 +1,4 @@
-package vomsproxy
+package vomsinfo
 
 import (
 	"crypto/x509"
@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/lanyardhq/lanyard/internal/cli/dropin"
 	"github.com/lanyardhq/lanyard/proxycert"
 	"github.com/lanyardhq/lanyard/proxycert/dn"
 	"github.com/lanyardhq/lanyard/voms"
@@ -20,24 +21,24 @@ func (k *known) c() int {
 	code := 0
 	var problem string
 	if k.acs, problem = k.wholesome(); problem != "" {
-		code = failure
-		k.complain("WARNING: Unable to verify signature! Server certificate possibly not installed.\nError: %s\n", problem)
+		code = 1
+		k.Complain("WARNING: Unable to verify signature! Server certificate possibly not installed.\nError: %s\n", problem)
 	}
 	singles := append([]string{"subject", "issuer", "identity", "type", "timeleft", "strength", "path", "text", "exists", "included-file", "acexists"}, ofAC...)
-	if k.has("chain") {
+	if k.Has("chain") {
 		k.cChain()
 	}
-	if !k.wanted(singles) || k.has("all") || k.has("text") {
+	if !k.wanted(singles) || k.Has("all") || k.Has("text") {
 		k.cStandard()
 	}
-	if k.has("all") {
+	if k.Has("all") {
 		for _, ac := range k.acs {
 			k.block(ac, k.Identity, ac.Issuer, clock(k.left(ac.NotAfter), 1), ac.Targets)
 		}
 	}
 	k.cValues()
 	if !k.cACValues() || !k.cExists() {
-		return failure
+		return 1
 	}
 	return code
 }
@@ -58,20 +59,20 @@ func (k *known) wholesome() (acs []*voms.AC, problem string) {
 }
 
 func (k *known) cChain() {
-	k.print("=== Proxy Chain Information ===\n")
+	k.Print("=== Proxy Chain Information ===\n")
 	for _, c := range slices.Backward(k.Chain[1:]) {
 		k.label("subject", dn.Slash(c.RawSubject))
 		k.label("issuer", dn.Slash(c.RawIssuer))
 		if t := cType(c); t != "unknown" {
 			k.label("type", t)
 		}
-		if k.has("all") || k.has("keyusage") {
+		if k.Has("all") || k.Has("keyusage") {
 			k.label("key usage", k.keyUsage(c))
 		}
 		k.label("strength", fmt.Sprintf("%d bits", strength(c)))
-		k.print("%-9s : %s\n\n", "timeleft", clock(k.left(c.NotAfter), 1))
+		k.Print("%-9s : %s\n\n", "timeleft", clock(k.left(c.NotAfter), 1))
 	}
-	k.print("=== Proxy Information ===\n")
+	k.Print("=== Proxy Information ===\n")
 }
 
 func (k *known) cStandard() {
@@ -85,7 +86,7 @@ func (k *known) cStandard() {
 	if f := k.includedFile(); f != "" {
 		k.label("included", f)
 	}
-	if k.has("all") || k.has("text") || k.has("keyusage") {
+	if k.Has("all") || k.Has("text") || k.Has("keyusage") {
 		k.label("key usage", k.keyUsage(k.leaf))
 	}
 }
@@ -110,7 +111,7 @@ func cType(c *x509.Certificate) string {
 // includedFile is what -include put into the leaf.
 func (k *known) includedFile() string {
 	for _, e := range k.leaf.Extensions {
-		if e.Id.Equal(includedFile) {
+		if e.Id.String() == "1.3.6.1.4.1.8005.100.100.2" {
 			return string(e.Value)
 		}
 	}
@@ -119,23 +120,23 @@ func (k *known) includedFile() string {
 
 func (k *known) cValues() {
 	k.value("subject", dn.Slash(k.leaf.RawSubject))
-	if k.has("issuer") || k.has("identity") {
-		k.print("%s\n", safe(dn.Slash(k.leaf.RawIssuer)))
+	if k.Has("issuer") || k.Has("identity") {
+		k.Print("%s\n", dropin.Safe(dn.Slash(k.leaf.RawIssuer)))
 	}
 	k.value("type", cType(k.leaf))
 	k.value("strength", strconv.Itoa(strength(k.leaf)))
 	k.value("path", k.Path)
 	k.value("timeleft", seconds(k.left(k.leaf.NotAfter)))
-	if f := k.includedFile(); f != "" && k.has("included-file") {
+	if f := k.includedFile(); f != "" && k.Has("included-file") {
 		k.label("included", f)
 	}
-	if !k.has("text") {
+	if !k.Has("text") {
 		return
 	}
-	k.print("%s", certificateText(k.leaf))
-	if k.has("chain") {
+	k.Print("%s", certificateText(k.leaf))
+	if k.Has("chain") {
 		for _, c := range slices.Backward(k.Chain[1:]) {
-			k.print("%s", certificateText(c))
+			k.Print("%s", certificateText(c))
 		}
 	}
 }
@@ -152,10 +153,10 @@ func (k *known) cACValues() bool {
 		for _, f := range ac.FQANs {
 			k.value("fqan", f)
 		}
-		there = there && (len(ac.FQANs) > 0 || !k.has("fqan"))
+		there = there && (len(ac.FQANs) > 0 || !k.Has("fqan"))
 		k.value("serial", hexadecimal(ac))
 		for _, t := range ac.Targets {
-			if k.has("targets") {
+			if k.Has("targets") {
 				k.label("target", t)
 			}
 		}
@@ -174,29 +175,29 @@ func hexadecimal(ac *voms.AC) string {
 
 // cExists answers -exists and -acexists.
 func (k *known) cExists() bool {
-	for _, vo := range k.given["acexists"] {
+	for _, vo := range k.Given["acexists"] {
 		if !slices.ContainsFunc(k.acs, func(ac *voms.AC) bool { return ac.VO == vo }) {
 			return false
 		}
 	}
-	if !k.has("exists") {
+	if !k.Has("exists") {
 		return true
 	}
-	hours, minutes := number(k.last("hours")), 0
-	if valid := k.last("valid"); valid != "" {
+	hours, minutes := number(k.Last("hours")), 0
+	if valid := k.Last("valid"); valid != "" {
 		h, m, ok := strings.Cut(valid, ":")
 		switch {
 		case !ok || h == "":
-			k.complain("value must be in the format: H:M\n")
+			k.Complain("value must be in the format: H:M\n")
 		case hours == 0:
 			hours, minutes = number(h), number(m)
 		}
 		if minutes < 0 || minutes > 60 {
-			k.complain("specified minutes must be in the range 0-60\n")
+			k.Complain("specified minutes must be in the range 0-60\n")
 		}
 	}
 	left := int(k.left(k.leaf.NotAfter).Seconds())
-	return left > 0 && left >= hours*3600+minutes*60 && strength(k.leaf) >= number(k.last("bits"))
+	return left > 0 && left >= hours*3600+minutes*60 && strength(k.leaf) >= number(k.Last("bits"))
 }
 
 // number reads a number as atoi does: what is none is 0.

@@ -1,4 +1,4 @@
-package vomsproxy
+package dropin
 
 import (
 	"context"

@@ -1,4 +1,4 @@
-package vomsproxy
+package vomsinfo
 
 import (
 	"crypto/ecdsa"
@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lanyardhq/lanyard/internal/cli/dropin"
 	"github.com/lanyardhq/lanyard/proxycert"
 	"github.com/lanyardhq/lanyard/proxycert/dn"
 )
@@ -20,9 +21,9 @@ func certificateText(c *x509.Certificate) string {
 	fmt.Fprintf(&b, "Certificate:\n    Data:\n        Version: %d (0x%x)\n", c.Version, c.Version-1)
 	fmt.Fprintf(&b, "        Serial Number: %s (0x%x)\n", c.SerialNumber, c.SerialNumber)
 	fmt.Fprintf(&b, "        Signature Algorithm: %s\n", c.SignatureAlgorithm)
-	fmt.Fprintf(&b, "        Issuer: %s\n", safe(dn.RFC2253(c.RawIssuer)))
+	fmt.Fprintf(&b, "        Issuer: %s\n", dropin.Safe(dn.RFC2253(c.RawIssuer)))
 	fmt.Fprintf(&b, "        Validity\n            Not Before: %s\n            Not After : %s\n", stamp(c.NotBefore, date), stamp(c.NotAfter, date))
-	fmt.Fprintf(&b, "        Subject: %s\n", safe(dn.RFC2253(c.RawSubject)))
+	fmt.Fprintf(&b, "        Subject: %s\n", dropin.Safe(dn.RFC2253(c.RawSubject)))
 	fmt.Fprintf(&b, "        Subject Public Key Info:\n            Public Key Algorithm: %s\n                Public-Key: (%d bit)\n", c.PublicKeyAlgorithm, strength(c))
 	switch key := c.PublicKey.(type) {
 	case *rsa.PublicKey:
@@ -39,7 +40,7 @@ func certificateText(c *x509.Certificate) string {
 		if e.Critical {
 			critical = "critical"
 		}
-		fmt.Fprintf(&b, "            %s: %s\n                %s\n", name, critical, safe(text))
+		fmt.Fprintf(&b, "            %s: %s\n                %s\n", name, critical, dropin.Safe(text))
 	}
 	fmt.Fprintf(&b, "    Signature Algorithm: %s\n    Signature: %d bytes\n", c.SignatureAlgorithm, len(c.Signature))
 	return b.String()
