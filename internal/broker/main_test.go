@@ -14,6 +14,8 @@ import (
 	"github.com/lanyardhq/lanyard/internal/credential"
 	"github.com/lanyardhq/lanyard/internal/fault"
 	"github.com/lanyardhq/lanyard/internal/identity"
+	"github.com/lanyardhq/lanyard/internal/kind/proxy"
+	"github.com/lanyardhq/lanyard/internal/kind/proxy/gridtest"
 	"github.com/lanyardhq/lanyard/internal/kind/s3key"
 	"github.com/lanyardhq/lanyard/internal/objectstore"
 	"github.com/lanyardhq/lanyard/internal/project"
@@ -39,6 +41,7 @@ type world struct {
 	clock   *clock
 	objects *objects
 	gates   *gates
+	grid    *gridtest.Grid
 	climate project.Project
 	ocean   project.Project
 }
@@ -70,9 +73,14 @@ func (w *world) open(now func() time.Time) {
 
 // another makes the broker of another server on the same database.
 func (w *world) another(now func() time.Time) *broker.Broker {
+	if w.grid == nil {
+		w.grid = gridtest.New(w.t, now)
+	}
+	proxies := &proxy.Kind{Trust: w.grid.Trust, Anchors: w.grid.Anchors(), Keys: w.grid, CA: w.grid, Attributes: w.grid.Attributes, Now: now}
+	rule := credential.Lifetime{Default: 24 * hour, Max: maximum}
 	return &broker.Broker{
-		Kinds:    map[string]credential.Kind{s3key.Name: s3key.Kind{}},
-		Rules:    map[string]credential.Lifetime{s3key.Name: {Default: 24 * hour, Max: maximum}},
+		Kinds:    map[string]credential.Kind{s3key.Name: s3key.Kind{}, proxy.Name: proxies},
+		Rules:    map[string]credential.Lifetime{s3key.Name: rule, proxy.Name: rule},
 		Store:    w.store,
 		Backend:  w.objects,
 		Gateways: w.gates,
