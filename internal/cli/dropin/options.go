@@ -72,7 +72,7 @@ func (p *Program) parseInto(g Given, table []Option, args []string, nesting int)
 		arg := args[0]
 		args = args[1:]
 		name, value, hasValue := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(arg, "-"), "-"), "=")
-		if arg == "--" || arg == "-" || !strings.HasPrefix(arg, "-") {
+		if name == "" || !strings.HasPrefix(arg, "-") {
 			if done, err := p.word(arg, args, nesting); done {
 				return err
 			}

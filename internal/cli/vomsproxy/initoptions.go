@@ -221,20 +221,8 @@ func (p *program) contents(o *gridproxy.Options, g dropin.Given) error {
 			o.PathLength = new(n)
 		}
 	}
-	if g.Has("policy-language") && !g.Has("policy") && o.Kind != proxycert.Legacy {
-		return dropin.Original("Error: if you specify a policy language you also need to specify a policy file")
-	}
-	var err error
-	if g.Has("policy") {
-		if o.Policy, err = included(g.Last("policy")); err != nil {
-			return err
-		}
-		o.Language = proxycert.LanguageGeneric
-		if g.Has("policy-language") {
-			if o.Language, err = oid(g.Last("policy-language")); err != nil {
-				return err
-			}
-		}
+	if err := p.policy(o, g); err != nil {
+		return err
 	}
 	if g.Has("include") {
 		data, err := included(g.Last("include"))
@@ -247,7 +235,29 @@ func (p *program) contents(o *gridproxy.Options, g dropin.Given) error {
 		o.Extra = append(o.Extra, pkix.Extension{Id: voName, Value: []byte(vo)})
 	}
 	if g.Has("includeac") {
-		o.ACs, err = attributeFile(g.Last("includeac"))
+		var err error
+		if o.ACs, err = attributeFile(g.Last("includeac")); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// policy is what the proxy shall say of itself.
+func (p *program) policy(o *gridproxy.Options, g dropin.Given) error {
+	if g.Has("policy-language") && !g.Has("policy") && o.Kind != proxycert.Legacy {
+		return dropin.Original("Error: if you specify a policy language you also need to specify a policy file")
+	}
+	if !g.Has("policy") {
+		return nil
+	}
+	var err error
+	if o.Policy, err = included(g.Last("policy")); err != nil {
+		return err
+	}
+	o.Language = proxycert.LanguageGeneric
+	if g.Has("policy-language") {
+		o.Language, err = oid(g.Last("policy-language"))
 	}
 	return err
 }
