@@ -119,7 +119,7 @@ func (b *Broker) credential(ctx context.Context, by identity.Actor, ref string, 
 func (b *Broker) own(ctx context.Context, by identity.Actor, ref string) (credential.Credential, credential.State, error) {
 	c, state, err := b.credential(ctx, by, ref, writes)
 	if err == nil && (by.AccountID == "" || c.OwnerID != by.AccountID) {
-		return credential.Credential{}, nil, fault.New(fault.Denied, "only its owner may use the %s %s", credential.Noun(c.Kind), c.PublicID)
+		return credential.Credential{}, nil, fault.New(fault.Denied, "only its owner may use the %s %s", credential.Noun(c.Kind), c.PublicID).WithHint("make one of your own")
 	}
 	return c, state, err
 }

@@ -134,7 +134,7 @@ func TestBadRequests(t *testing.T) {
 		{"POST", credentials, `{"name":"` + strings.Repeat("x", 1<<20) + `"}`, api.Invalid, "the body is larger than 1 MiB"},
 		{"POST", credentials, `{"kind":"s3key","project":"462000008","name":"x","life":-1}`, api.Invalid, "a lifetime of -1s is not in the future"},
 		{"POST", credentials, `{"kind":"s3key","project":"462000008","name":"x","life":605000}`, api.Limited, "at most 7 days are allowed, you asked for 605000 seconds"},
-		{"POST", credentials, `{"kind":"proxy","project":"462000008","name":"x"}`, api.Invalid, `there is no kind of credential "proxy"`},
+		{"POST", credentials, `{"kind":"passport","project":"462000008","name":"x"}`, api.Invalid, `there is no kind of credential "passport"`},
 		{"POST", credentials + "/" + k.ID + "/extend", `{"life":3600,"expires_at":"2026-11-22T00:00:00Z"}`, api.Invalid, "a duration and an end date were both given"},
 		{"GET", credentials + "?projct=1", "", api.Invalid, `there is no parameter "projct" here`},
 		{"GET", credentials + "?project=1&project=2", "", api.Invalid, `parameter "project" stands twice`},

@@ -42,6 +42,7 @@ func TestStrangersLearnNothing(t *testing.T) {
 	w := newWorld(t)
 	anna := w.as(t, "anna")
 	k := w.key(t, "anna", "462000008")
+	held, _ := w.delegation(t, "anna")
 	robot, err := anna.CreateRobot(t.Context(), "462000008", api.RobotOrder{Name: "nightly"})
 	check(t, err)
 	sessions, err := anna.ListSessions(t.Context())
@@ -50,10 +51,10 @@ func TestStrangersLearnNothing(t *testing.T) {
 	check(t, err)
 
 	theirs := map[string][]string{
-		"project": {k.ProjectID, k.Project}, "credential": {k.ID, k.AccessKeyID}, "robot": {robot.ID}, "account": {k.OwnerID, robot.ID, "anna"},
+		"project": {k.ProjectID, k.Project}, "credential": {k.ID, k.AccessKeyID, held.ID}, "robot": {robot.ID}, "account": {k.OwnerID, robot.ID, "anna"},
 		"session": {sessions.Items[0].ID, sessions.Items[1].ID}, "client": {"rclone"},
 		"vo": {"climate"}, "member": {member.ID},
-		"owner": {k.OwnerID}, "subject": {k.ID, k.AccessKeyID, k.OwnerID, k.ProjectID}, "actor": {k.OwnerID},
+		"owner": {k.OwnerID}, "subject": {k.ID, held.ID, k.AccessKeyID, k.OwnerID, k.ProjectID}, "actor": {k.OwnerID},
 	}
 	before := w.everything(t)
 	tried := 0

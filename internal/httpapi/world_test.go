@@ -29,6 +29,8 @@ import (
 	"github.com/lanyardhq/lanyard/internal/deliver/s3cmd"
 	"github.com/lanyardhq/lanyard/internal/httpapi"
 	"github.com/lanyardhq/lanyard/internal/identity"
+	"github.com/lanyardhq/lanyard/internal/kind/proxy"
+	"github.com/lanyardhq/lanyard/internal/kind/proxy/gridtest"
 	"github.com/lanyardhq/lanyard/internal/kind/s3key"
 	"github.com/lanyardhq/lanyard/internal/login"
 	"github.com/lanyardhq/lanyard/internal/project"
@@ -49,6 +51,7 @@ type world struct {
 	*httpapi.API
 	store  *store.Store
 	server *httptest.Server
+	grid   *gridtest.Grid
 	socket string
 	tokens map[string]material.Secret
 
@@ -102,8 +105,10 @@ func newWorld(t *testing.T) *world {
 	t.Cleanup(func() { s.Close() })
 	w.store = s
 	log := slog.New(slog.NewJSONHandler(w, nil))
-	b := &broker.Broker{Kinds: map[string]credential.Kind{"s3key": s3key.Kind{}}, Store: s, Gateways: gateways{}, Now: w.clock, Log: log,
-		Rules: map[string]credential.Lifetime{"s3key": {Default: 48 * time.Hour, Max: 168 * time.Hour}}}
+	w.grid = gridtest.New(t, w.clock)
+	proxies := &proxy.Kind{Trust: w.grid.Trust, Anchors: w.grid.Anchors(), Keys: w.grid, CA: w.grid, Attributes: w.grid.Attributes, Now: w.clock}
+	b := &broker.Broker{Kinds: map[string]credential.Kind{"s3key": s3key.Kind{}, "proxy": proxies}, Store: s, Gateways: gateways{}, Now: w.clock, Log: log,
+		Rules: map[string]credential.Lifetime{"s3key": {Default: 48 * time.Hour, Max: 168 * time.Hour}, "proxy": {Default: 48 * time.Hour, Max: 720 * time.Hour}}}
 	hash, err := login.HashPassword(password)
 	check(t, err)
 	l, err := login.New(login.Config{URL: "http://localhost", Store: s, Now: w.clock, Log: log, Local: login.Local{Users: []login.LocalUser{
