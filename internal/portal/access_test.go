@@ -62,6 +62,23 @@ func TestWhoSeesWhat(t *testing.T) {
 		{"POST", "/keys/KEY/thaw", 401, 404, 303, 303},
 		{"GET", "/keys/KEY/delete", in, 404, 200, 200},
 		{"POST", "/keys/KEY/delete", 401, 404, 303, 303},
+		{"GET", "/proxies", in, 200, 200, 200},
+		{"GET", "/proxies?project=climate", in, 404, 200, 200},
+		{"GET", "/proxies/new", in, 200, 200, 200},
+		{"GET", "/proxies/new?way=upload", in, 200, 200, 200},
+		{"GET", "/proxies/new?way=secrets", in, 404, 404, 404}, // turned off here
+		{"POST", "/proxies/new", 401, 400, 400, 400},           // not a form with files
+		{"GET", "/proxies/PROXY", in, 404, 200, 200},
+		{"GET", "/proxies/PROXY/request.pem", in, 404, 200, 200},
+		{"GET", "/proxies/PROXY/certificates.pem", in, 404, 404, 404}, // none yet
+		{"POST", "/proxies/PROXY/chain", 401, 404, 400, 400},          // the same
+		{"POST", "/proxies/PROXY/extend", 401, 404, 409, 409},
+		{"POST", "/proxies/PROXY/freeze", 401, 404, 409, 409},
+		{"POST", "/proxies/PROXY/thaw", 401, 404, 409, 409},
+		{"GET", "/proxies/PROXY/delete", in, 404, 200, 200},
+		{"POST", "/proxies/PROXY/delete", 401, 404, 303, 303},
+		{"GET", "/keys/PROXY", in, 404, 303, 303},
+		{"GET", "/proxies/KEY", in, 404, 303, 303},
 		{"GET", "/device", in, 200, 200, 200},
 		{"GET", "/account", in, 200, 200, 200},
 		{"POST", "/account/sessions/ses_NONE/end", 401, 404, 404, 404},
@@ -73,6 +90,9 @@ func TestWhoSeesWhat(t *testing.T) {
 		for name, want := range map[string]int{"nobody": tc.nobody, "chiara": tc.outsider, "ben": tc.user, "anna": tc.chief} {
 			key := w.key(people["ben"], "climate", "stage-out", time.Hour)
 			path, b := strings.ReplaceAll(tc.path, "KEY", key.ID), people[name]
+			if strings.Contains(path, "PROXY") {
+				path = strings.ReplaceAll(path, "PROXY", w.delegation(people["ben"], "stage-out").ID)
+			}
 			var form url.Values
 			if tc.method == "POST" {
 				form = url.Values{"proof": {b.proof}, "name": {"stage-out"}, "life": {"1h0m0s"}, "mode": {"read"}}

@@ -7,6 +7,7 @@ import (
 	"html"
 	"io"
 	"log/slog"
+	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -25,6 +26,8 @@ import (
 	"github.com/lanyardhq/lanyard/internal/deliver/s3cmd"
 	"github.com/lanyardhq/lanyard/internal/fault"
 	"github.com/lanyardhq/lanyard/internal/identity"
+	"github.com/lanyardhq/lanyard/internal/kind/proxy"
+	"github.com/lanyardhq/lanyard/internal/kind/proxy/gridtest"
 	"github.com/lanyardhq/lanyard/internal/kind/s3key"
 	"github.com/lanyardhq/lanyard/internal/login"
 	"github.com/lanyardhq/lanyard/internal/portal"
@@ -50,6 +53,7 @@ type world struct {
 	t       testing.TB
 	handler http.Handler
 	store   *store.Store
+	grid    *gridtest.Grid
 	// gatewayDown keeps gateways from confirming.
 	gatewayDown bool
 
@@ -96,10 +100,12 @@ func newWorld(t testing.TB, changes ...vary) *world {
 	w.check(err)
 	t.Cleanup(func() { _ = w.store.Close() })
 	log := slog.New(slog.NewTextHandler(w, nil))
-	b := &broker.Broker{Kinds: map[string]credential.Kind{s3key.Name: s3key.Kind{}}, Store: w.store, Gateways: w, Now: w.clock, Log: log,
-		Rules: map[string]credential.Lifetime{s3key.Name: {Default: 24 * time.Hour, Max: 168 * time.Hour}}}
+	w.grid = gridtest.New(t, w.clock)
+	proxies := &proxy.Kind{Trust: w.grid.Trust, Anchors: w.grid.Anchors(), Keys: w.grid, CA: w.grid, Attributes: w.grid.Attributes, StoredSecrets: true, Now: w.clock}
+	b := &broker.Broker{Kinds: map[string]credential.Kind{s3key.Name: s3key.Kind{}, proxy.Name: proxies}, Store: w.store, Gateways: w, Now: w.clock, Log: log,
+		Rules: map[string]credential.Lifetime{s3key.Name: {Default: 24 * time.Hour, Max: 168 * time.Hour}, proxy.Name: {Default: 72 * time.Hour, Max: 168 * time.Hour}}}
 	w.Portal = &portal.Portal{Broker: b, Title: "Test site", URL: "http://localhost", Endpoint: "https://s3.example.org", Region: "lanyard",
-		Targets: []deliver.Target{rclone.Target{}, s3cmd.Target{}}, Now: w.clock, Log: log}
+		Targets: []deliver.Target{rclone.Target{}, s3cmd.Target{}}, Ways: portal.Ways{Certificate: true}, Now: w.clock, Log: log}
 	c := login.Config{URL: "http://localhost", Store: w.store, Now: w.clock, Log: log, Local: login.Local{Users: []login.LocalUser{
 		{Name: "anna", FullName: "Anna Virtanen", Email: "anna@example.org", Password: cheap}, {Name: "ben", FullName: "Ben Okafor", Password: cheap},
 		{Name: "chiara", FullName: "Chiara Rossi", Password: cheap}, {Name: "dora", FullName: "Dora Lind", Password: cheap}}}}
@@ -203,14 +209,40 @@ func (b *browser) post(path string, form url.Values) page {
 	return b.do(http.MethodPost, path, form)
 }
 
+// upload sends a form with files.
+func (b *browser) upload(path string, form url.Values, files map[string]string) page {
+	b.t.Helper()
+	var body bytes.Buffer
+	m := multipart.NewWriter(&body)
+	form.Set("proof", b.proof)
+	for k, v := range form {
+		b.check(m.WriteField(k, v[0]))
+	}
+	for name, text := range files {
+		f, err := m.CreateFormFile(name, name+".pem")
+		b.check(err)
+		_, err = f.Write([]byte(text))
+		b.check(err)
+	}
+	b.check(m.Close())
+	r := httptest.NewRequest(http.MethodPost, path, &body)
+	r.Header.Set("Content-Type", m.FormDataContentType())
+	return b.send(r)
+}
+
 func (b *browser) do(method, path string, form url.Values) page {
 	b.t.Helper()
 	r := httptest.NewRequest(method, path, strings.NewReader(form.Encode()))
-	r.RemoteAddr = b.address + ":1234"
-	r.Header.Set("User-Agent", "Tester/1")
 	if form != nil {
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
+	return b.send(r)
+}
+
+func (b *browser) send(r *http.Request) page {
+	b.t.Helper()
+	r.RemoteAddr = b.address + ":1234"
+	r.Header.Set("User-Agent", "Tester/1")
 	for k, v := range b.header {
 		r.Header[k] = v
 	}
@@ -229,7 +261,7 @@ func (b *browser) do(method, path string, form url.Values) page {
 	}
 	body, err := io.ReadAll(resp.Body)
 	b.check(err)
-	p := page{b, method + " " + path, resp, string(body)}
+	p := page{b, r.Method + " " + r.URL.RequestURI(), resp, string(body)}
 	if m := regexp.MustCompile(`name="proof" value="(\w+)"`).FindStringSubmatch(p.body); m != nil {
 		b.proof = m[1]
 	}
