@@ -47,9 +47,10 @@ Then try, in another terminal:
     bin/lanyard login --server %s
     bin/lanyard configure rclone --project %s
     rclone lsd lumi-%s-private:
+    bin/lanyard proxy init --project %s --voms %s
 
 S3 programs reach %s. Stop with Ctrl-C; everything but the passwords is kept in
 %s
 
-`, c.Portal.URL, project, project, c.S3.URL, c.DataDir)
+`, c.Portal.URL, project, project, project, c.VOs[0].Name, c.S3.URL, c.DataDir)
 }
