@@ -136,7 +136,9 @@ func TestInitRefuses(t *testing.T) {
 		{"no folder", func(_ *gridproxy.Config, o *gridproxy.Options) { o.Out = "/none/p" }, gridproxy.NotWritable},
 		{"no authorities", func(_ *gridproxy.Config, o *gridproxy.Options) { o.CertDir, o.VerifyIssuer = "/none", true }, gridproxy.TrustAnchors},
 		{"no certificate", func(c *gridproxy.Config, _ *gridproxy.Options) { c.Home = "/none" }, gridproxy.NoCertificate},
-		{"certificate for a key", func(c *gridproxy.Config, o *gridproxy.Options) { o.Key = filepath.Join(c.Home, ".globus", "usercert.pem") }, gridproxy.Unreadable},
+		{"certificate for a key", func(c *gridproxy.Config, o *gridproxy.Options) {
+			o.Key = filepath.Join(c.Home, ".globus", "usercert.pem")
+		}, gridproxy.Unreadable},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			c, o := machine(t), gridproxy.Options{}
