@@ -64,14 +64,13 @@ func (a *Authority) link(ctx context.Context, by identity.Actor, accountID, subj
 		text string
 		to   *string
 	}{{subject, &c.Subject}, {issuer, &c.Issuer}} {
-		name, err := dn.Parse(n.text)
-		if err != nil || n.text == "" || len(n.text) > 1000 {
-			return c, fault.New(fault.Invalid, "%.100q is not the name of a certificate: write it like /DC=org/DC=example/CN=Ada Tester", n.text)
+		var err error
+		if *n.to, err = vo.CheckDN(n.text); err != nil {
+			return c, err
 		}
-		*n.to = name.String()
-		if a.c.CA != nil && n.to == &c.Issuer && dn.Slash(a.c.CA.Chain()[0].RawSubject) == name.String() {
-			return c, fault.New(fault.Invalid, "certificates of this server's own authority belong to accounts already")
-		}
+	}
+	if a.c.CA != nil && nameKey(dn.Slash(a.c.CA.Chain()[0].RawSubject)) == nameKey(c.Issuer) {
+		return c, fault.New(fault.Invalid, "certificates of this server's own authority belong to accounts already")
 	}
 	_, err := a.c.Store.Account(ctx, accountID)
 	return c, err

@@ -3,7 +3,6 @@ package authority
 import (
 	"context"
 	"crypto/rand"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -175,12 +174,7 @@ func (a *Authority) ImportMembers(ctx context.Context, name, source string, ms [
 	}
 	had, now := len(old), a.now()
 	var changes []vo.MemberChange
-	for _, m := range merge(ms) {
-		m.VO, m.Source = v.Name, source
-		if m, err = v.CheckMember(m); err != nil {
-			a.c.Log.WarnContext(ctx, "member not imported", "vo", v.Name, "source", source, "subject", m.Subject, "err", err)
-			continue
-		}
+	for _, m := range a.fit(ctx, v, source, ms) {
 		o, known := old[who(m)]
 		delete(old, who(m))
 		action := "vo.member.change"
@@ -209,10 +203,21 @@ func (a *Authority) ImportMembers(ctx context.Context, name, source string, ms [
 	if len(changes) == 0 {
 		return done, nil
 	}
-	if err := a.c.Store.SaveMembers(ctx, changes); err != nil {
-		return Imported{}, fmt.Errorf("import members of %s: %w", v.Name, err)
+	return done, a.c.Store.SaveMembers(ctx, changes)
+}
+
+// fit returns those of a directory's members that can be some. One odd entry keeps nobody else out.
+func (a *Authority) fit(ctx context.Context, v vo.VO, source string, ms []vo.Member) (fit []vo.Member) {
+	for _, m := range merge(ms) {
+		m.VO, m.Source = v.Name, source
+		m, err := v.CheckMember(m)
+		if err != nil {
+			a.c.Log.WarnContext(ctx, "member not imported", "vo", v.Name, "source", source, "subject", m.Subject, "err", err)
+			continue
+		}
+		fit = append(fit, m)
 	}
-	return done, nil
+	return fit
 }
 
 // merge makes one of what a directory says twice about somebody.

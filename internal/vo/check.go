@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/lanyardhq/lanyard/internal/fault"
+	"github.com/lanyardhq/lanyard/internal/identity"
 	"github.com/lanyardhq/lanyard/proxycert/dn"
 	"github.com/lanyardhq/lanyard/voms"
 )
@@ -69,14 +70,21 @@ func (v VO) Defines(short string) bool {
 
 // Check reports every mistake in what the operator wrote, as Invalid faults.
 func (v VO) Check() []error {
-	var errs []error
-	wrong := func(format string, args ...any) { errs = append(errs, fault.New(fault.Invalid, format, args...)) }
 	if err := CheckName(v.Name); err != nil {
 		return []error{err}
 	}
+	var errs []error
 	if v.MaxLife <= 0 || v.MaxLife > longestLife {
-		wrong("max_life is from 1s to 7d")
+		errs = append(errs, fault.New(fault.Invalid, "max_life is from 1s to 7d"))
 	}
+	errs = append(errs, v.checkGroups()...)
+	for _, r := range v.Rules {
+		errs = append(errs, v.checkRule(r)...)
+	}
+	return append(errs, v.checkAttributes(v.Attributes)...)
+}
+
+func (v VO) checkGroups() (errs []error) {
 	seen := map[string]bool{}
 	for _, g := range v.Groups {
 		short, err := CheckFQAN(v.Name, g.Name)
@@ -85,9 +93,9 @@ func (v VO) Check() []error {
 			errs = append(errs, err)
 			continue
 		case strings.Contains(short, "/Role="):
-			wrong("%s names a role; write its group, and the role under roles", g.Name)
+			errs = append(errs, fault.New(fault.Invalid, "%s names a role; write its group, and the role under roles", g.Name))
 		case seen[short]:
-			wrong("group %s stands twice", g.Name)
+			errs = append(errs, fault.New(fault.Invalid, "group %s stands twice", g.Name))
 		}
 		seen[short] = true
 		for _, r := range g.Roles {
@@ -99,21 +107,24 @@ func (v VO) Check() []error {
 	for _, g := range v.Groups {
 		up := g.Name[:max(0, strings.LastIndexByte(g.Name, '/'))]
 		if seen[g.Name] && up != "" && up != "/"+v.Name && !seen[up] {
-			wrong("group %s lies below %s, which is not listed", g.Name, up)
+			errs = append(errs, fault.New(fault.Invalid, "group %s lies below %s, which is not listed", g.Name, up))
 		}
 	}
-	for _, r := range v.Rules {
-		if err := v.known(r.FQAN); err != nil {
-			errs = append(errs, err)
-		}
-		if (r.Project == "") != (r.Issuer != "" && r.Claim != "") || r.Project != "" && (r.Issuer != "" || r.Claim != "") {
-			wrong("a rule for %s needs a project, or else an issuer and a group of its claim", r.FQAN)
-		}
-		if r.Role != "" && r.Role.Rank() == 0 {
-			wrong("%q is not user, deputy or manager", r.Role)
-		}
+	return errs
+}
+
+func (v VO) checkRule(r Rule) (errs []error) {
+	if err := v.known(r.FQAN); err != nil {
+		errs = append(errs, err)
 	}
-	return append(errs, v.checkAttributes(v.Attributes)...)
+	project, claim := r.Project != "", r.Issuer != "" && r.Claim != ""
+	if project == claim || project && (r.Issuer != "" || r.Claim != "") {
+		errs = append(errs, fault.New(fault.Invalid, "a rule for %s needs a project, or else an issuer and a group of its claim", r.FQAN))
+	}
+	if r.Role != "" && r.Role.Rank() == 0 {
+		errs = append(errs, fault.New(fault.Invalid, "%q is not user, deputy or manager", r.Role))
+	}
+	return errs
 }
 
 // known refuses what v does not define.
@@ -149,14 +160,10 @@ func (v VO) CheckMember(m Member) (Member, error) {
 		return m, fault.New(fault.Invalid, "a member is either an account or the subject of a certificate")
 	}
 	for _, text := range []*string{&m.Subject, &m.Issuer} {
-		if *text == "" {
-			continue
+		var err error
+		if *text, err = CheckDN(*text); err != nil && *text != "" {
+			return m, err
 		}
-		name, err := dn.Parse(*text)
-		if err != nil || name.Equal(dn.Name{}) || len(*text) > 1000 {
-			return m, fault.New(fault.Invalid, "%.100q is not the name of a certificate: write it like /DC=org/DC=example/CN=Ada Tester", *text)
-		}
-		*text = name.String()
 	}
 	if len(m.FQANs) > maxFQANs {
 		return m, fault.New(fault.Invalid, "%d groups and roles are more than %d", len(m.FQANs), maxFQANs)
@@ -177,10 +184,17 @@ func (v VO) CheckMember(m Member) (Member, error) {
 	if errs := v.checkAttributes(m.Attributes); len(errs) > 0 {
 		return m, errs[0]
 	}
-	if utf8.RuneCountInString(m.Reason) > 200 || !printable(m.Reason) {
-		return m, fault.New(fault.Invalid, "a reason is one line of at most 200 characters")
+	return m, identity.CheckReason(m.Reason)
+}
+
+// CheckDN returns the name of a certificate, given in either form, in slash form, or an Invalid
+// fault.
+func CheckDN(text string) (string, error) {
+	name, err := dn.Parse(text)
+	if err != nil || len(text) > 1000 || name.Equal(dn.Name{}) {
+		return text, fault.New(fault.Invalid, "%.100q is not the name of a certificate: write it like /DC=org/DC=example/CN=Ada Tester", text)
 	}
-	return m, nil
+	return name.String(), nil
 }
 
 func printable(s string) bool {

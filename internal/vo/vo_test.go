@@ -1,6 +1,7 @@
 package vo_test
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -111,7 +112,7 @@ func told(text string, err error) string {
 	if err == nil {
 		return text
 	}
-	e, ok := err.(*protocol.Error)
+	e, ok := errors.AsType[*protocol.Error](err)
 	if !ok {
 		return err.Error()
 	}
