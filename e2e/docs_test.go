@@ -16,7 +16,7 @@ func TestGuides(t *testing.T) {
 	port := freePorts(t, 1)[0]
 	s := newSite(t, settings{extra: fmt.Sprintf(`grid: {online_ca: {enabled: true}}
 vos:
-  - {name: climate, host: localhost, port: %s, listen: "127.0.0.1:%s", project: "%s", members: [{project: "%s"}]}
+  - {name: climate, host: localhost, port: %s, listen: "127.0.0.1:%s", project: "%s", groups: [{name: /climate/ocean}], members: [{project: "%s"}]}
 `, port, port, projectA, projectA)})
 	anna := s.signIn("anna")
 	peers := "PATH=" + filepath.Dir(binary) + ":/usr/bin:" + os.Getenv("LANYARD_PEERS") + ":" + os.Getenv("PATH")
