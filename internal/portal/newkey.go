@@ -20,8 +20,7 @@ type newKeyPage struct {
 	Project broker.ProjectView
 	Form    form.Key
 	Fault   *fault.Fault
-	Presets []form.Preset
-	Latest  time.Time
+	How     form.Choice
 }
 
 func (p *Portal) newKey(v *view) error {
@@ -41,11 +40,7 @@ func (p *Portal) keyForm(v *view, f form.Key, wrong *fault.Fault) error {
 		return err
 	}
 	f.Once = rand.Text() // nothing has been made under an older one, or we would not be here
-	page := newKeyPage{Project: view, Form: f, Fault: wrong, Latest: v.at.Add(view.Life.Max), Presets: form.Presets(view.Life, view.EndsAt, v.at)}
-	if page.Form.Life == "" {
-		page.Form.Life = form.Usual(page.Presets, v.at.Add(view.Life.Default))
-	}
-	return show(v, "newkey", "New key", page)
+	return show(v, "newkey", "New key", newKeyPage{Project: view, Form: f, Fault: wrong, How: form.Ask(view.Life, view.EndsAt, v.at, f.Life, f.Until)})
 }
 
 func (p *Portal) createKey(v *view) error {
@@ -85,28 +80,33 @@ func (p *Portal) order(v *view, f form.Key) (credential.Order, error) {
 	if o.Spec, err = json.Marshal(r); err != nil {
 		return o, err
 	}
-	if f.Life != form.UntilDay && f.Life != form.UntilProjectEnd {
-		if o.Life, err = time.ParseDuration(f.Life); err != nil || o.Life <= 0 {
-			return o, fault.New(fault.Invalid, "choose how long the key shall live")
+	return o, p.live(v, &o, f.Life, f.Until)
+}
+
+// live sets in an order how long somebody chose.
+func (p *Portal) live(v *view, o *credential.Order, life, until string) (err error) {
+	if life != form.UntilDay && life != form.UntilProjectEnd {
+		if o.Life, err = time.ParseDuration(life); err != nil || o.Life <= 0 {
+			return fault.New(fault.Invalid, "choose how long the %s shall live", credential.Noun(o.Kind))
 		}
-		return o, nil
+		return nil
 	}
 	view, err := p.Broker.ShowProject(v.Context(), v.by, o.ProjectID)
 	if err != nil {
-		return o, err
+		return err
 	}
-	if f.Life == form.UntilProjectEnd {
+	if life == form.UntilProjectEnd {
 		o.Until = view.EndsAt
-		return o, nil
+		return nil
 	}
-	day, err := time.Parse(time.DateOnly, strings.TrimSpace(f.Until))
+	day, err := time.Parse(time.DateOnly, strings.TrimSpace(until))
 	if err != nil {
-		return o, fault.New(fault.Invalid, "%.20q is not a date", f.Until).WithHint("write it like %s", v.at.Add(24*time.Hour).UTC().Format(time.DateOnly))
+		return fault.New(fault.Invalid, "%.20q is not a date", until).WithHint("write it like %s", v.at.Add(24*time.Hour).UTC().Format(time.DateOnly))
 	}
 	// A day means all of it, but the last day that is allowed ends when the rule says.
 	o.Until = day.Add(24*time.Hour - time.Second)
-	if latest := v.at.Add(view.Life.Max); latest.After(day) && latest.Before(o.Until) {
+	if latest := v.at.Add(p.Broker.Lifetime(view.Project, o.Kind).Max); latest.After(day) && latest.Before(o.Until) {
 		o.Until = latest
 	}
-	return o, nil
+	return nil
 }

@@ -23,6 +23,7 @@ type Ways struct{ Certificate, Secrets bool }
 type newProxyPage struct {
 	Form     proxyForm
 	Projects []string
+	How      form.Choice
 	Ways     Ways
 	URL      string // of this server, for commands
 	Warning  string // of the way secrets
@@ -31,14 +32,17 @@ type newProxyPage struct {
 
 // proxyForm is what the person filled in, without what is secret.
 type proxyForm struct {
-	Way                       proxy.Way
-	Project, Name, VOMS, Once string
-	Limited                   bool
+	Way                                    proxy.Way
+	Project, Name, VOMS, Life, Until, Once string
+	Limited                                bool
 }
+
+// Lives tells whether there is a choice of how long: an uploaded proxy has its own end.
+func (f proxyForm) Lives() bool { return f.Way != proxy.Upload }
 
 func (v *view) proxyForm() proxyForm {
 	return proxyForm{Way: proxy.Way(v.FormValue("way")), Project: v.FormValue("project"), Name: v.FormValue("name"), VOMS: v.FormValue("voms"),
-		Once: v.FormValue("once"), Limited: v.FormValue("limited") != ""}
+		Life: v.FormValue("life"), Until: v.FormValue("until"), Once: v.FormValue("once"), Limited: v.FormValue("limited") != ""}
 }
 
 // newProxy explains the ways, or shows the form of one.
@@ -51,9 +55,15 @@ func (p *Portal) newProxyForm(v *view, f proxyForm, wrong *fault.Fault) error {
 	}
 	f.Once = rand.Text() // nothing has been made under an older one, or we would not be here
 	page := newProxyPage{Form: f, Ways: p.Ways, URL: p.URL, Warning: proxy.SecretsWarning, Fault: wrong}
-	var err error
-	if page.Projects, err = p.workable(v); err != nil {
+	all, err := p.workable(v)
+	if err != nil {
 		return err
+	}
+	for _, view := range all {
+		page.Projects = append(page.Projects, view.Name)
+		if view.Name == f.Project || page.How.Presets == nil { // the first is chosen if none is named
+			page.How = form.Ask(p.Broker.Lifetime(view.Project, proxy.Name), view.EndsAt, v.at, f.Life, f.Until)
+		}
 	}
 	return show(v, "newproxy", "New proxy", page)
 }
@@ -93,6 +103,11 @@ func (p *Portal) issueProxy(v *view, f proxyForm) (broker.Issued, error) {
 	o := credential.Order{Kind: proxy.Name, ProjectID: f.Project, Name: strings.TrimSpace(f.Name)}
 	if o.Spec, err = json.Marshal(proxy.Wanted{Way: f.Way, VOMS: vos, Limited: f.Limited, Request: files["request"].Reveal()}); err != nil {
 		return broker.Issued{}, err
+	}
+	if f.Lives() {
+		if err := p.live(v, &o, f.Life, f.Until); err != nil {
+			return broker.Issued{}, err
+		}
 	}
 	secret := proxy.Secret{Chain: files["chain"], Key: files["key"]}
 	if phrase := v.PostFormValue("passphrase"); phrase != "" {

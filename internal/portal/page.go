@@ -8,7 +8,9 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base32"
+	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -25,6 +27,9 @@ import (
 // maxForm is how large a form may be, in bytes.
 const maxForm = 64 << 10
 
+// maxIgnored is how much of a larger form is read to be thrown away, in bytes.
+const maxIgnored = 32 << 20
+
 // A view is one request for a page.
 type view struct {
 	*http.Request
@@ -34,6 +39,7 @@ type view struct {
 	by     identity.Actor // without an account on open pages for somebody who is not signed in
 	proof  string         // what forms of this session carry; empty without a session
 	status int            // of the answer; 0 is 200
+	body   io.Reader      // the request's, without limit
 }
 
 // page serves f to people who are signed in; others are sent to sign in and come back. A form must
@@ -43,11 +49,29 @@ func (p *Portal) page(f func(*view) error) http.Handler {
 		if nobody != nil {
 			return nobody
 		}
+		if v.Method == http.MethodPost {
+			if err := v.fits(); err != nil {
+				return err
+			}
+		}
 		if v.Method == http.MethodPost && subtle.ConstantTimeCompare([]byte(v.PostFormValue("proof")), []byte(v.proof)) == 0 {
 			return foreignForm()
 		}
 		return f(v)
 	})
+}
+
+// fits reads the form and refuses one that is too large. Nothing of such a form is known, not even
+// its proof, so it is told apart before that is looked at.
+func (v *view) fits() error {
+	_, tooLarge := errors.AsType[*http.MaxBytesError](v.ParseMultipartForm(maxForm))
+	if !tooLarge {
+		return nil // what else is wrong with it is found by who needs a field
+	}
+	// Browsers read no answer before all is sent.
+	_, _ = io.CopyN(io.Discard, v.body, maxIgnored)
+	return fault.New(fault.Invalid, "what you sent is larger than %d KiB, so nothing was done", maxForm>>10).
+		WithHint("a proxy, certificate or key has a few KiB: go back and look which file you chose")
 }
 
 // open serves f to everybody.
@@ -63,7 +87,7 @@ func foreignForm() error {
 // is signed in.
 func (p *Portal) serve(f func(v *view, nobody error) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		v := &view{Request: r, p: p, w: w, at: p.Now()}
+		v := &view{Request: r, p: p, w: w, at: p.Now(), body: r.Body}
 		v.by = identity.Actor{RequestID: "req_" + rand.Text()[:16], Address: address(r), Client: client(r)}
 		w.Header().Set("X-Request-Id", v.by.RequestID)
 		r.Body = http.MaxBytesReader(w, r.Body, maxForm)

@@ -2,8 +2,10 @@ package portal
 
 import (
 	"io"
+	"slices"
 
 	"github.com/lanyardhq/lanyard/internal/audit"
+	"github.com/lanyardhq/lanyard/internal/broker"
 	"github.com/lanyardhq/lanyard/internal/credential"
 	"github.com/lanyardhq/lanyard/internal/fault"
 	"github.com/lanyardhq/lanyard/internal/identity"
@@ -126,7 +128,7 @@ func (p *Portal) proxyFile(v *view, name string, of func(*material.Proxy) string
 // file is the text of a file that a form carries, empty if none was chosen.
 func (v *view) file(name string) (material.Secret, error) {
 	if err := v.ParseMultipartForm(maxForm); err != nil {
-		return "", fault.New(fault.Invalid, "the form did not arrive completely, or is larger than 64 KiB").WithCause(err)
+		return "", fault.New(fault.Invalid, "the form did not arrive completely").WithHint("send it again").WithCause(err)
 	}
 	f, _, err := v.FormFile(name)
 	if err != nil {
@@ -138,13 +140,9 @@ func (v *view) file(name string) (material.Secret, error) {
 }
 
 // workable are the projects in which somebody can make something.
-func (p *Portal) workable(v *view) ([]string, error) {
+func (p *Portal) workable(v *view) ([]broker.ProjectView, error) {
 	all, err := p.Broker.ListProjects(v.Context(), v.by)
-	var names []string
-	for _, view := range all {
-		if view.RefuseWork(v.at) == nil && v.by.In(view.ID, identity.User) {
-			names = append(names, view.Name)
-		}
-	}
-	return names, err
+	return slices.DeleteFunc(all, func(view broker.ProjectView) bool {
+		return view.RefuseWork(v.at) != nil || !v.by.In(view.ID, identity.User)
+	}), err
 }

@@ -41,7 +41,7 @@ func TestDelegationByForms(t *testing.T) {
 	ben := w.signIn("ben")
 	person := w.grid.Person("Ben", 1000*time.Hour)
 	begun := ben.get("/proxies/new?way=delegation&project=climate").is(200).filled("way", "delegation").
-		upload("/proxies/new", url.Values{"way": {"delegation"}, "project": {"climate"}, "name": {"nightly"}, "voms": {"climate:/climate/Role=production\r\nclimate:/climate"}}, nil)
+		upload("/proxies/new", url.Values{"way": {"delegation"}, "project": {"climate"}, "name": {"nightly"}, "life": {"24h0m0s"}, "voms": {"climate:/climate/Role=production\r\nclimate:/climate"}}, nil)
 	at := begun.resp.Header.Get("Location")
 	begun.redirects("/proxies/crd_*").follow().is(200).says("Proxy “nightly”", "waits for its signature", "Sign it", "lanyard proxy delegate crd_",
 		"climate: /climate/Role=production, /climate", "known once it is signed").hides("Extend", "Freeze", "Use it", "cannot thaw")
@@ -83,7 +83,8 @@ func TestUploadByForm(t *testing.T) {
 	done := ben.upload("/proxies/new", form, map[string]string{"chain": text}).redirects("/proxies/crd_*").follow()
 	done.is(200).says("The proxy is stored", "Proxy “made <elsewhere>”", "uploaded with its key", "Ends in 20 hours").hides("<elsewhere>”</h1>", "Renew it")
 	ben.upload("/proxies/new", form, map[string]string{"chain": w.grid.PEM(person)}).is(400).says("not a proxy", "nothing was stored")
-	ben.upload("/proxies/new", form, map[string]string{"chain": strings.Repeat("x", 70<<10)}).is(403) // too large to be read, its proof included
+	ben.upload("/proxies/new", form, map[string]string{"chain": strings.Repeat("x", 70<<10)}).
+		is(400).says("larger than 64 KiB, so nothing was done", "look which file you chose")
 	form.Set("voms", "/climate/Role=x")
 	ben.upload("/proxies/new", form, map[string]string{"chain": text}).is(400).says("does not begin with a VO")
 }
@@ -94,8 +95,13 @@ func TestCertificateByForm(t *testing.T) {
 	request, _ := w.grid.Request()
 	ben.get("/proxies/new?way=certificate")
 	form := url.Values{"way": {"certificate"}, "project": {"climate"}, "name": {"laptop"}}
+	ben.upload("/proxies/new", form, map[string]string{"request": request}).is(400).says("Choose how long the proxy shall live")
+	form.Set("life", "until")
+	form.Set("until", "2027-06-01")
+	ben.upload("/proxies/new", form, map[string]string{"request": request}).is(429).filled("until", "2027-06-01")
+	form.Set("life", "8h0m0s")
 	ben.upload("/proxies/new", form, map[string]string{"request": request}).redirects("/proxies/crd_*").follow().is(200).
-		says("/DC=test/O=People/CN=Ben Okafor", "with its owner, never here", "Download the certificates").hides("lanyard proxy get")
+		says("Ends in 8 hours", "/DC=test/O=People/CN=Ben Okafor", "with its owner, never here", "Download the certificates").hides("lanyard proxy get")
 }
 
 func TestStoredSecretsAreWarnedOf(t *testing.T) {
@@ -106,7 +112,7 @@ func TestStoredSecretsAreWarnedOf(t *testing.T) {
 	person := w.grid.Person("Ben", 1000*time.Hour)
 	certificate := w.grid.PEM(proxycert.Credential{Chain: person.Chain})
 	key := strings.TrimPrefix(w.grid.PEM(person), certificate)
-	form := url.Values{"way": {"secrets"}, "project": {"climate"}, "name": {"reana"}, "voms": {"climate"}, "passphrase": {"hunter2"}}
+	form := url.Values{"way": {"secrets"}, "project": {"climate"}, "name": {"reana"}, "life": {"24h0m0s"}, "voms": {"climate"}, "passphrase": {"hunter2"}}
 	ben.upload("/proxies/new", form, map[string]string{"chain": certificate}).is(400).says("private key of the certificate is missing").hides("hunter2")
 	ben.upload("/proxies/new", form, map[string]string{"chain": certificate, "key": key}).redirects("/proxies/crd_*").follow().
 		is(200).says("act as you until the certificate expires", "stored with its key").hides("hunter2")
@@ -121,7 +127,7 @@ func TestAProxyIsMadeOnce(t *testing.T) {
 	ben := w.signIn("ben")
 	once, err := ben.get("/proxies/new?way=delegation").input("once")
 	w.check(err)
-	form := url.Values{"way": {"delegation"}, "project": {"climate"}, "name": {"nightly"}, "once": {once}}
+	form := url.Values{"way": {"delegation"}, "project": {"climate"}, "name": {"nightly"}, "life": {"1h0m0s"}, "once": {once}}
 	first := ben.upload("/proxies/new", form, nil).redirects("/proxies/crd_*").resp.Header.Get("Location")
 	ben.upload("/proxies/new", form, nil).redirects(first)
 }

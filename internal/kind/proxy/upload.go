@@ -15,7 +15,7 @@ import (
 
 // SecretsWarning is what whoever stores certificate, key and passphrase is told. The documentation
 // of the systems that ask for them says the same.
-const SecretsWarning = "Your grid certificate's private key is now stored on this server. Whoever gets at what is stored can act as you " +
+const SecretsWarning = "By this way your grid certificate's private key is stored on this server. Whoever gets at what is stored can act as you " +
 	"until the certificate expires. Store it only if no other way works for you, and delete it here when you are done. " +
 	"A delegation does the same without any key leaving your machine."
 

@@ -81,6 +81,24 @@ func Usual(ps []Preset, end time.Time) string {
 	return best
 }
 
+// A Choice is the question "how long?" with its answers, one of which may be chosen.
+type Choice struct {
+	Presets     []Preset
+	Life, Until string // what is chosen
+	Latest      time.Time
+	Max         time.Duration
+}
+
+// Ask offers what a rule allows in something that ends at ends, never if that is zero. Without a
+// chosen life the usual one is.
+func Ask(rule credential.Lifetime, ends, now time.Time, life, until string) Choice {
+	c := Choice{Presets: Presets(rule, ends, now), Life: life, Until: until, Latest: now.Add(rule.Max), Max: rule.Max}
+	if c.Life == "" {
+		c.Life = Usual(c.Presets, now.Add(rule.Default))
+	}
+	return c
+}
+
 // Rights are what the form says that the key may do. What contradicts itself is refused, because
 // the person may have meant less than they would get.
 func (f Key) Rights() (s3key.Rights, error) {
