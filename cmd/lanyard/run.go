@@ -18,7 +18,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/lanyardhq/lanyard/internal/config"
-	"github.com/lanyardhq/lanyard/internal/httpapi"
+	"github.com/lanyardhq/lanyard/internal/httpapi/call"
 )
 
 // How long requests under way may take when the server stops, and then what runs behind them.
@@ -221,7 +221,7 @@ func (s *server) adminSocket(ctx context.Context) (listener, error) {
 		return listener{}, err
 	}
 	srv := s.httpServer(s.api.OperatorHandler(os.Geteuid()))
-	srv.ConnContext = httpapi.PeerContext
+	srv.ConnContext = call.PeerContext
 	return listener{open, "administration", srv}, nil
 }
 

@@ -20,6 +20,7 @@ import (
 	"github.com/lanyardhq/lanyard/internal/broker"
 	"github.com/lanyardhq/lanyard/internal/credential"
 	"github.com/lanyardhq/lanyard/internal/httpapi"
+	"github.com/lanyardhq/lanyard/internal/httpapi/call"
 	"github.com/lanyardhq/lanyard/internal/identity"
 	"github.com/lanyardhq/lanyard/internal/issuer"
 	"github.com/lanyardhq/lanyard/internal/kind/s3key"
@@ -100,7 +101,7 @@ func startServer(t testing.TB, dir string) *server {
 	s.socket = filepath.Join(dir, "admin.sock")
 	unix, err := net.Listen("unix", s.socket)
 	check()
-	operator := &http.Server{Handler: api.OperatorHandler(os.Getuid()), ConnContext: httpapi.PeerContext}
+	operator := &http.Server{Handler: api.OperatorHandler(os.Getuid()), ConnContext: call.PeerContext}
 	go operator.Serve(unix)
 	t.Cleanup(func() { operator.Close() })
 	return s

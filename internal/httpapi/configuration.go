@@ -8,11 +8,12 @@ import (
 	"github.com/lanyardhq/lanyard/internal/credential"
 	"github.com/lanyardhq/lanyard/internal/deliver"
 	"github.com/lanyardhq/lanyard/internal/fault"
+	"github.com/lanyardhq/lanyard/internal/httpapi/call"
 	"github.com/lanyardhq/lanyard/internal/kind/s3key"
 	"github.com/lanyardhq/lanyard/material"
 )
 
-func (a *API) listConfigurations(c *call) (any, error) {
+func (a *API) listConfigurations(c *call.Call) (any, error) {
 	x, err := a.key(c)
 	if err != nil {
 		return nil, err
@@ -25,8 +26,8 @@ func (a *API) listConfigurations(c *call) (any, error) {
 }
 
 // key finds the key that the path names; clients are not configured with anything else.
-func (a *API) key(c *call) (credential.Credential, error) {
-	x, err := a.Broker.Show(c.Context(), c.by, c.PathValue("credential"))
+func (a *API) key(c *call.Call) (credential.Credential, error) {
+	x, err := a.Broker.Show(c.Context(), c.By, c.PathValue("credential"))
 	if err == nil && x.Kind != s3key.Name {
 		err = fault.New(fault.NotFound, "clients are configured with keys; this is a %s", credential.Noun(x.Kind))
 	}
@@ -36,7 +37,7 @@ func (a *API) key(c *call) (credential.Credential, error) {
 // missing stands where the secret would, in letters that every client's file can hold.
 const missing = material.Secret("PUT-THE-SECRET-HERE-it-was-shown-when-the-key-was-made")
 
-func (a *API) configuration(c *call) (any, error) {
+func (a *API) configuration(c *call.Call) (any, error) {
 	ref, name := c.PathValue("credential"), c.PathValue("client")
 	x, err := a.key(c)
 	if err != nil {
@@ -47,7 +48,7 @@ func (a *API) configuration(c *call) (any, error) {
 		return nil, fault.New(fault.NotFound, "there is no configuration for %.40q", name).WithHint("the clients are listed one level above")
 	}
 	secret := missing
-	switch got, err := a.Broker.Again(c.Context(), c.by, ref); fault.CodeOf(err) {
+	switch got, err := a.Broker.Again(c.Context(), c.By, ref); fault.CodeOf(err) {
 	case "":
 		if s3 := got.Material.S3; s3 != nil {
 			secret = s3.SecretAccessKey
@@ -57,7 +58,7 @@ func (a *API) configuration(c *call) (any, error) {
 		return nil, err
 	}
 	place, text := a.Targets[i].Snippet(a.access(x, secret))
-	return file{name: path.Base(place), kind: "text/plain; charset=utf-8", text: material.Secret(text)}, nil
+	return call.File{Name: path.Base(place), Type: "text/plain; charset=utf-8", Text: material.Secret(text)}, nil
 }
 
 // access is what a target writes down for x. Its name is the one that lumio-conf gives, so that

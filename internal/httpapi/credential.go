@@ -12,6 +12,7 @@ import (
 	"github.com/lanyardhq/lanyard/internal/broker"
 	"github.com/lanyardhq/lanyard/internal/credential"
 	"github.com/lanyardhq/lanyard/internal/fault"
+	"github.com/lanyardhq/lanyard/internal/httpapi/call"
 	"github.com/lanyardhq/lanyard/internal/identity"
 	"github.com/lanyardhq/lanyard/internal/kind/proxy"
 	"github.com/lanyardhq/lanyard/internal/kind/s3key"
@@ -20,15 +21,15 @@ import (
 // states are those that a list can be filtered by.
 var states = []credential.Status{credential.Intended, credential.Active, credential.Frozen, credential.Ending, credential.Ended}
 
-func (a *API) listCredentials(c *call) (any, error) {
+func (a *API) listCredentials(c *call.Call) (any, error) {
 	q := c.URL.Query()
-	n, err := limit(q)
+	n, err := c.Limit()
 	if err != nil {
 		return nil, err
 	}
 	f := credential.Filter{Kind: q.Get("kind"), ProjectID: q.Get("project"), OwnerID: q.Get("owner"), Before: q.Get("cursor"), Limit: n + 1}
 	if f.OwnerID == "me" {
-		f.OwnerID = c.by.AccountID
+		f.OwnerID = c.By.AccountID
 	}
 	for _, s := range q["state"] {
 		if !slices.Contains(states, credential.Status(s)) {
@@ -36,11 +37,11 @@ func (a *API) listCredentials(c *call) (any, error) {
 		}
 		f.Statuses = append(f.Statuses, credential.Status(s))
 	}
-	found, err := a.Broker.ListCredentials(c.Context(), c.by, f)
+	found, err := a.Broker.ListCredentials(c.Context(), c.By, f)
 	if err != nil {
 		return nil, err
 	}
-	items, next := page(found, n, func(c credential.Credential) string { return c.ID })
+	items, next := call.Page(found, n, func(c credential.Credential) string { return c.ID })
 	longest, err := a.longest(c, items...)
 	if err != nil {
 		return nil, err
@@ -54,13 +55,13 @@ func (a *API) listCredentials(c *call) (any, error) {
 	}), nil
 }
 
-func (a *API) createCredential(c *call) (any, error) {
-	req, err := body[api.CredentialOrder](c)
+func (a *API) createCredential(c *call.Call) (any, error) {
+	req, err := call.Body[api.CredentialOrder](c)
 	if err != nil {
 		return nil, err
 	}
 	o := credential.Order{Kind: req.Kind, ProjectID: req.Project, Name: req.Name, Until: req.ExpiresAt}
-	if o.Life, err = seconds(req.Life); err != nil {
+	if o.Life, err = call.Seconds(req.Life); err != nil {
 		return nil, err
 	}
 	switch {
@@ -74,69 +75,69 @@ func (a *API) createCredential(c *call) (any, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode order: %w", err)
 	}
-	promise, err := once(c)
+	promise, err := c.Once()
 	if err != nil {
 		return nil, err
 	}
-	got, err := a.Broker.Issue(c.Context(), c.by, o, promise)
+	got, err := a.Broker.Issue(c.Context(), c.By, o, promise)
 	if err != nil {
 		return nil, err
 	}
 	if got.Replayed {
-		c.header.Set("Idempotency-Replayed", "true")
+		c.Reply.Set("Idempotency-Replayed", "true")
 	}
-	c.header.Set("Location", Prefix+"/credentials/"+got.Credential.ID)
+	c.Reply.Set("Location", Prefix+"/credentials/"+got.Credential.ID)
 	w, err := a.reveal(c, got)
-	return created{w}, err
+	return call.Created{Answer: w}, err
 }
 
-func (a *API) showCredential(c *call) (any, error) {
-	got, err := a.Broker.Inspect(c.Context(), c.by, c.PathValue("credential"))
+func (a *API) showCredential(c *call.Call) (any, error) {
+	got, err := a.Broker.Inspect(c.Context(), c.By, c.PathValue("credential"))
 	if err != nil {
 		return nil, err
 	}
 	return a.reveal(c, got)
 }
 
-func (a *API) extendCredential(c *call) (any, error) {
-	req, err := optionalBody[api.Extension](c)
+func (a *API) extendCredential(c *call.Call) (any, error) {
+	req, err := call.OptionalBody[api.Extension](c)
 	if err != nil {
 		return nil, err
 	}
-	life, err := seconds(req.Life)
+	life, err := call.Seconds(req.Life)
 	if err != nil {
 		return nil, err
 	}
-	promise, err := once(c)
+	promise, err := c.Once()
 	if err != nil {
 		return nil, err
 	}
-	x, err := a.Broker.Extend(c.Context(), c.by, c.PathValue("credential"), life, req.ExpiresAt, promise)
+	x, err := a.Broker.Extend(c.Context(), c.By, c.PathValue("credential"), life, req.ExpiresAt, promise)
 	if err != nil {
 		return nil, err
 	}
 	return a.show(c, x)
 }
 
-func (a *API) credentialSecret(c *call) (any, error) {
-	got, err := a.Broker.Again(c.Context(), c.by, c.PathValue("credential"))
+func (a *API) credentialSecret(c *call.Call) (any, error) {
+	got, err := a.Broker.Again(c.Context(), c.By, c.PathValue("credential"))
 	if err != nil {
 		return nil, err
 	}
 	return a.reveal(c, got)
 }
 
-func (a *API) freezeCredential(c *call) (any, error) { return a.change(c, a.Broker.Freeze) }
-func (a *API) thawCredential(c *call) (any, error)   { return a.change(c, a.Broker.Thaw) }
-func (a *API) deleteCredential(c *call) (any, error) { return a.change(c, a.Broker.End) }
+func (a *API) freezeCredential(c *call.Call) (any, error) { return a.change(c, a.Broker.Freeze) }
+func (a *API) thawCredential(c *call.Call) (any, error)   { return a.change(c, a.Broker.Thaw) }
+func (a *API) deleteCredential(c *call.Call) (any, error) { return a.change(c, a.Broker.End) }
 
 // change freezes, thaws or ends one credential, and renders it as it is then.
-func (a *API) change(c *call, do func(context.Context, identity.Actor, string, audit.Once) (broker.Receipt, error)) (any, error) {
-	promise, err := once(c)
+func (a *API) change(c *call.Call, do func(context.Context, identity.Actor, string, audit.Once) (broker.Receipt, error)) (any, error) {
+	promise, err := c.Once()
 	if err != nil {
 		return nil, err
 	}
-	r, err := do(c.Context(), c.by, c.PathValue("credential"), promise)
+	r, err := do(c.Context(), c.By, c.PathValue("credential"), promise)
 	if err != nil {
 		return nil, err
 	}
@@ -152,7 +153,7 @@ func (a *API) change(c *call, do func(context.Context, identity.Actor, string, a
 type rule struct{ projectID, kind string }
 
 // longest returns how far from now extensions of the credentials may reach by their rules.
-func (a *API) longest(c *call, cs ...credential.Credential) (map[rule]time.Duration, error) {
+func (a *API) longest(c *call.Call, cs ...credential.Credential) (map[rule]time.Duration, error) {
 	lives := map[rule]time.Duration{}
 	for _, x := range cs {
 		r := rule{x.ProjectID, x.Kind}
@@ -169,13 +170,13 @@ func (a *API) longest(c *call, cs ...credential.Credential) (map[rule]time.Durat
 }
 
 // show renders a credential without its secret.
-func (a *API) show(c *call, x credential.Credential) (api.Credential, error) {
+func (a *API) show(c *call.Call, x credential.Credential) (api.Credential, error) {
 	longest, err := a.longest(c, x)
 	return a.credential(x, longest[rule{x.ProjectID, x.Kind}]), err
 }
 
 // reveal renders a credential with its secret or, of a proxy, its certificates.
-func (a *API) reveal(c *call, got broker.Issued) (api.Credential, error) {
+func (a *API) reveal(c *call.Call, got broker.Issued) (api.Credential, error) {
 	w, err := a.show(c, got.Credential)
 	if s3 := got.Material.S3; s3 != nil {
 		w.SecretAccessKey = s3.SecretAccessKey

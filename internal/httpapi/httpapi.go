@@ -13,7 +13,11 @@ import (
 
 	"github.com/lanyardhq/lanyard/internal/broker"
 	"github.com/lanyardhq/lanyard/internal/deliver"
+	"github.com/lanyardhq/lanyard/internal/fault"
+	"github.com/lanyardhq/lanyard/internal/httpapi/call"
+	"github.com/lanyardhq/lanyard/internal/identity"
 	"github.com/lanyardhq/lanyard/internal/login"
+	"github.com/lanyardhq/lanyard/material"
 )
 
 // API serves /api/v1. All fields but PerMinute are required.
@@ -34,23 +38,14 @@ type API struct {
 // Prefix is the path below which the API lives.
 const Prefix = "/api/v1"
 
-// A Route is one request that the API answers.
-type Route struct {
-	Method string
-	Path   string   // below Prefix, with {names}
-	Query  []string // the names of its parameters; others are refused
-	Open   bool     // answered without a token
-	serve  func(*call) (any, error)
-}
-
 // Routes is the whole route table: read it first.
-func (a *API) Routes() []Route {
-	var table []Route
-	add := func(pattern string, serve func(*call) (any, error), query ...string) {
+func (a *API) Routes() []call.Route {
+	var table []call.Route
+	add := func(pattern string, serve func(*call.Call) (any, error), query ...string) {
 		method, path, _ := strings.Cut(pattern, " ")
-		table = append(table, Route{Method: method, Path: path, Query: query, serve: serve})
+		table = append(table, call.Route{Method: method, Path: path, Query: query, Serve: serve})
 	}
-	open := func(pattern string, serve func(*call) (any, error)) {
+	open := func(pattern string, serve func(*call.Call) (any, error)) {
 		add(pattern, serve)
 		table[len(table)-1].Open = true
 	}
@@ -99,17 +94,27 @@ func (a *API) Routes() []Route {
 }
 
 // Handler serves people and robots.
-func (a *API) Handler() http.Handler { return a.mux(a.bearer(newLimiter(a.PerMinute))) }
+func (a *API) Handler() http.Handler { return a.mux(call.Bearer(a.PerMinute, a.Now, a.actor)) }
 
 // OperatorHandler serves the same routes to the operator, on a UNIX socket whose http.Server has
-// PeerContext as its ConnContext. Only root and the user that uid names get in.
-func (a *API) OperatorHandler(uid int) http.Handler { return a.mux(operator(uid)) }
+// call.PeerContext as its ConnContext. Only root and the user that uid names get in.
+func (a *API) OperatorHandler(uid int) http.Handler { return a.mux(call.Operator(uid)) }
 
-func (a *API) mux(identify identifier) http.Handler {
+func (a *API) mux(identify call.Identifier) http.Handler {
 	mux := http.NewServeMux()
 	for _, r := range a.Routes() {
-		mux.Handle(r.Method+" "+Prefix+r.Path, a.handler(r, identify))
+		mux.Handle(r.Method+" "+Prefix+r.Path, r.Handler(identify, a.Now, a.Log))
 	}
-	mux.Handle("/", a.handler(Route{Open: true, serve: noRoute}, identify))
+	mux.Handle("/", call.Route{Open: true, Serve: noRoute}.Handler(identify, a.Now, a.Log))
 	return mux
+}
+
+// actor finds whose token it is.
+func (a *API) actor(c *call.Call, token material.Secret) (identity.Actor, error) {
+	return a.Login.Actor(c.Context(), token, login.Request{ID: c.ID, Address: c.Address(), Client: c.Program()})
+}
+
+func noRoute(c *call.Call) (any, error) {
+	return nil, fault.New(fault.NotFound, "there is no %s %.100s here", c.Method, c.URL.Path).
+		WithHint("the routes are listed at %s/openapi.yaml", Prefix)
 }

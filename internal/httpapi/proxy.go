@@ -8,6 +8,7 @@ import (
 	"github.com/lanyardhq/lanyard/api"
 	"github.com/lanyardhq/lanyard/internal/credential"
 	"github.com/lanyardhq/lanyard/internal/fault"
+	"github.com/lanyardhq/lanyard/internal/httpapi/call"
 	"github.com/lanyardhq/lanyard/internal/kind/proxy"
 	"github.com/lanyardhq/lanyard/material"
 )
@@ -24,16 +25,16 @@ func wantProxy(o *credential.Order, w api.ProxyOrder) error {
 }
 
 // completeCredential takes the chain that answers a delegation's signing request.
-func (a *API) completeCredential(c *call) (any, error) {
-	req, err := body[api.ProxyChain](c)
+func (a *API) completeCredential(c *call.Call) (any, error) {
+	req, err := call.Body[api.ProxyChain](c)
 	if err != nil {
 		return nil, err
 	}
-	promise, err := once(c)
+	promise, err := c.Once()
 	if err != nil {
 		return nil, err
 	}
-	x, err := a.Broker.Complete(c.Context(), c.by, c.PathValue("credential"), req.Chain, promise)
+	x, err := a.Broker.Complete(c.Context(), c.By, c.PathValue("credential"), req.Chain, promise)
 	if err != nil {
 		return nil, err
 	}
@@ -41,19 +42,19 @@ func (a *API) completeCredential(c *call) (any, error) {
 }
 
 // retrieveProxy hands out a fresh proxy, around a key of the caller's if there is a signing request.
-func (a *API) retrieveProxy(c *call) (any, error) {
-	req, err := optionalBody[api.ProxyRetrieval](c)
+func (a *API) retrieveProxy(c *call.Call) (any, error) {
+	req, err := call.OptionalBody[api.ProxyRetrieval](c)
 	if err != nil {
 		return nil, err
 	}
 	wish := credential.Wish{}
-	if wish.Life, err = seconds(req.Life); err != nil {
+	if wish.Life, err = call.Seconds(req.Life); err != nil {
 		return nil, err
 	}
 	if wish.Spec, err = json.Marshal(proxy.Wish{Request: req.Request, Limited: req.Limited, VOMS: vosOf(req.VOMS)}); err != nil {
 		return nil, fmt.Errorf("encode wish: %w", err)
 	}
-	got, err := a.Broker.Retrieve(c.Context(), c.by, c.PathValue("credential"), wish)
+	got, err := a.Broker.Retrieve(c.Context(), c.By, c.PathValue("credential"), wish)
 	if err != nil {
 		return nil, err
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/lanyardhq/lanyard/api"
 	"github.com/lanyardhq/lanyard/client"
 	"github.com/lanyardhq/lanyard/internal/httpapi"
+	"github.com/lanyardhq/lanyard/internal/httpapi/call"
 )
 
 // bodies that are right, so that a refusal can only be about who asks.
@@ -94,7 +95,7 @@ type request struct {
 }
 
 // requests makes all requests of the route that name something of theirs.
-func requests(r httpapi.Route, theirs map[string][]string) []request {
+func requests(r call.Route, theirs map[string][]string) []request {
 	paths := []request{{method: r.Method, path: httpapi.Prefix + r.Path, body: bodies[r.Method+" "+r.Path]}}
 	for _, m := range regexp.MustCompile(`{(\w+)}`).FindAllStringSubmatch(r.Path, -1) {
 		var filled []request

@@ -9,6 +9,7 @@ import (
 	"github.com/lanyardhq/lanyard/internal/authority"
 	"github.com/lanyardhq/lanyard/internal/authority/onlineca"
 	"github.com/lanyardhq/lanyard/internal/fault"
+	"github.com/lanyardhq/lanyard/internal/httpapi/call"
 	"github.com/lanyardhq/lanyard/internal/vo"
 	"github.com/lanyardhq/lanyard/material"
 )
@@ -24,7 +25,7 @@ type Grid struct {
 
 // voRoutes are those about VOs and certificates. What tools need to recognise a VO is told to
 // everybody, as it is at every VOMS server.
-func (a *API) voRoutes(add func(pattern string, serve func(*call) (any, error), query ...string), open func(pattern string, serve func(*call) (any, error))) {
+func (a *API) voRoutes(add func(pattern string, serve func(*call.Call) (any, error), query ...string), open func(pattern string, serve func(*call.Call) (any, error))) {
 	add("GET /vos", a.listVOs)
 	add("GET /vos/{vo}", a.showVO)
 	open("GET /vos/{vo}/lsc", a.lsc)
@@ -44,16 +45,16 @@ func (a *API) voRoutes(add func(pattern string, serve func(*call) (any, error), 
 	open("GET /ca/signing_policy", a.signingPolicy)
 }
 
-func (a *API) listVOs(c *call) (any, error) {
-	all, err := a.Grid.Authority.ListVOs(c.Context(), c.by)
+func (a *API) listVOs(c *call.Call) (any, error) {
+	all, err := a.Grid.Authority.ListVOs(c.Context(), c.By)
 	if err != nil {
 		return nil, err
 	}
 	return list(a, api.SchemaVOs, all, nil, voOf), nil
 }
 
-func (a *API) showVO(c *call) (any, error) {
-	v, err := a.Grid.Authority.ShowVO(c.Context(), c.by, c.PathValue("vo"))
+func (a *API) showVO(c *call.Call) (any, error) {
+	v, err := a.Grid.Authority.ShowVO(c.Context(), c.By, c.PathValue("vo"))
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +62,7 @@ func (a *API) showVO(c *call) (any, error) {
 }
 
 // lsc is the text for the vomsdir. A VO with several servers has a file for each; ours have one.
-func (a *API) lsc(c *call) (any, error) {
+func (a *API) lsc(c *call.Call) (any, error) {
 	servers, err := a.Grid.Authority.Servers(c.PathValue("vo"))
 	if err != nil {
 		return nil, err
@@ -69,10 +70,10 @@ func (a *API) lsc(c *call) (any, error) {
 	if len(servers) != 1 || servers[0].LSC == "" {
 		return nil, fault.New(fault.NotFound, "there is no one LSC file for %.70q", c.PathValue("vo")).WithHint("the VO itself lists its servers, each with its file")
 	}
-	return file{name: servers[0].Host + ".lsc", kind: "text/plain; charset=utf-8", text: material.Secret(servers[0].LSC)}, nil
+	return call.File{Name: servers[0].Host + ".lsc", Type: "text/plain; charset=utf-8", Text: material.Secret(servers[0].LSC)}, nil
 }
 
-func (a *API) vomses(c *call) (any, error) {
+func (a *API) vomses(c *call.Call) (any, error) {
 	servers, err := a.Grid.Authority.Servers(c.PathValue("vo"))
 	if err != nil {
 		return nil, err
@@ -81,19 +82,19 @@ func (a *API) vomses(c *call) (any, error) {
 	for _, s := range servers {
 		text += s.String() + "\n"
 	}
-	return file{name: c.PathValue("vo"), kind: "text/plain; charset=utf-8", text: material.Secret(text)}, nil
+	return call.File{Name: c.PathValue("vo"), Type: "text/plain; charset=utf-8", Text: material.Secret(text)}, nil
 }
 
-func (a *API) listVOMembers(c *call) (any, error) {
-	ms, err := a.Grid.Authority.ListMembers(c.Context(), c.by, c.PathValue("vo"))
+func (a *API) listVOMembers(c *call.Call) (any, error) {
+	ms, err := a.Grid.Authority.ListMembers(c.Context(), c.By, c.PathValue("vo"))
 	if err != nil {
 		return nil, err
 	}
 	return list(a, api.SchemaVOMembers, ms, nil, a.voMember), nil
 }
 
-func (a *API) setVOMember(c *call) (any, error) {
-	o, err := body[api.VOMemberOrder](c)
+func (a *API) setVOMember(c *call.Call) (any, error) {
+	o, err := call.Body[api.VOMemberOrder](c)
 	if err != nil {
 		return nil, err
 	}
@@ -101,23 +102,23 @@ func (a *API) setVOMember(c *call) (any, error) {
 	for _, x := range o.Attributes {
 		m.Attributes = append(m.Attributes, vo.Attribute(x))
 	}
-	m, err = a.Grid.Authority.SetMember(c.Context(), c.by, c.PathValue("vo"), m, o.Suspended)
+	m, err = a.Grid.Authority.SetMember(c.Context(), c.By, c.PathValue("vo"), m, o.Suspended)
 	if err != nil {
 		return nil, err
 	}
 	return a.voMember(m), nil
 }
 
-func (a *API) removeVOMember(c *call) (any, error) {
-	return nil, a.Grid.Authority.RemoveMember(c.Context(), c.by, c.PathValue("vo"), c.PathValue("member"))
+func (a *API) removeVOMember(c *call.Call) (any, error) {
+	return nil, a.Grid.Authority.RemoveMember(c.Context(), c.By, c.PathValue("vo"), c.PathValue("member"))
 }
 
-func (a *API) importVOMembers(c *call) (any, error) {
-	o, err := optionalBody[api.VOImportOrder](c)
+func (a *API) importVOMembers(c *call.Call) (any, error) {
+	o, err := call.OptionalBody[api.VOImportOrder](c)
 	if err != nil {
 		return nil, err
 	}
-	if !c.by.Operator {
+	if !c.By.Operator {
 		return nil, fault.New(fault.Denied, "only the operator may do this").WithHint("ask the people who run this installation")
 	}
 	done, err := a.Grid.Import(c.Context(), c.PathValue("vo"), o.ConfirmRemovals)
@@ -127,8 +128,8 @@ func (a *API) importVOMembers(c *call) (any, error) {
 	return api.VOImport{Schema: api.SchemaVOImport, Added: done.Added, Changed: done.Changed, Removed: done.Removed, Kept: done.Kept}, nil
 }
 
-func (a *API) listCertificates(c *call) (any, error) {
-	cs, err := a.Grid.Authority.ListCertificates(c.Context(), c.by, c.PathValue("account"))
+func (a *API) listCertificates(c *call.Call) (any, error) {
+	cs, err := a.Grid.Authority.ListCertificates(c.Context(), c.By, c.PathValue("account"))
 	if err != nil {
 		return nil, err
 	}
@@ -138,23 +139,23 @@ func (a *API) listCertificates(c *call) (any, error) {
 }
 
 // linkCertificate is the operator's: an account that says so itself has proved nothing here.
-func (a *API) linkCertificate(c *call) (any, error) {
-	n, err := body[api.CertificateNames](c)
+func (a *API) linkCertificate(c *call.Call) (any, error) {
+	n, err := call.Body[api.CertificateNames](c)
 	if err != nil {
 		return nil, err
 	}
-	if !c.by.Operator {
+	if !c.By.Operator {
 		return nil, fault.New(fault.Denied, "only the operator may do this").WithHint("prove that the certificate is yours: lanyard proxy delegate")
 	}
-	return nil, a.Grid.Authority.LinkCertificate(c.Context(), c.by, c.PathValue("account"), n.Subject, n.Issuer)
+	return nil, a.Grid.Authority.LinkCertificate(c.Context(), c.By, c.PathValue("account"), n.Subject, n.Issuer)
 }
 
-func (a *API) unlinkCertificate(c *call) (any, error) {
-	n, err := body[api.CertificateNames](c)
+func (a *API) unlinkCertificate(c *call.Call) (any, error) {
+	n, err := call.Body[api.CertificateNames](c)
 	if err != nil {
 		return nil, err
 	}
-	return nil, a.Grid.Authority.UnlinkCertificate(c.Context(), c.by, c.PathValue("account"), n.Subject, n.Issuer)
+	return nil, a.Grid.Authority.UnlinkCertificate(c.Context(), c.By, c.PathValue("account"), n.Subject, n.Issuer)
 }
 
 // ca finds the server's own authority.
@@ -165,16 +166,16 @@ func (a *API) ca() (*onlineca.CA, error) {
 	return a.Grid.CA, nil
 }
 
-func (a *API) caCertificate(*call) (any, error) {
+func (a *API) caCertificate(*call.Call) (any, error) {
 	ca, err := a.ca()
 	if err != nil {
 		return nil, err
 	}
 	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: ca.Chain()[0].Raw})
-	return file{name: "lanyard-ca.pem", kind: "application/x-pem-file", text: material.Secret(text)}, nil
+	return call.File{Name: "lanyard-ca.pem", Type: "application/x-pem-file", Text: material.Secret(text)}, nil
 }
 
-func (a *API) crlDER(c *call) (any, error) {
+func (a *API) crlDER(c *call.Call) (any, error) {
 	ca, err := a.ca()
 	if err != nil {
 		return nil, err
@@ -183,24 +184,24 @@ func (a *API) crlDER(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return file{kind: "application/pkix-crl", text: material.Secret(der)}, nil // RFC 5280 §4.2.1.13
+	return call.File{Type: "application/pkix-crl", Text: material.Secret(der)}, nil // RFC 5280 §4.2.1.13
 }
 
-func (a *API) crlPEM(c *call) (any, error) {
+func (a *API) crlPEM(c *call.Call) (any, error) {
 	v, err := a.crlDER(c)
 	if err != nil {
 		return nil, err
 	}
-	text := pem.EncodeToMemory(&pem.Block{Type: "X509 CRL", Bytes: []byte(v.(file).text.Reveal())})
-	return file{name: "lanyard-ca.r0", kind: "application/x-pem-file", text: material.Secret(text)}, nil
+	text := pem.EncodeToMemory(&pem.Block{Type: "X509 CRL", Bytes: []byte(v.(call.File).Text.Reveal())})
+	return call.File{Name: "lanyard-ca.r0", Type: "application/x-pem-file", Text: material.Secret(text)}, nil
 }
 
-func (a *API) signingPolicy(*call) (any, error) {
+func (a *API) signingPolicy(*call.Call) (any, error) {
 	ca, err := a.ca()
 	if err != nil {
 		return nil, err
 	}
-	return file{name: "lanyard-ca.signing_policy", kind: "text/plain; charset=utf-8", text: material.Secret(ca.SigningPolicy())}, nil
+	return call.File{Name: "lanyard-ca.signing_policy", Type: "text/plain; charset=utf-8", Text: material.Secret(ca.SigningPolicy())}, nil
 }
 
 func voOf(v authority.View) api.VO {

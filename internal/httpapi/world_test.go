@@ -28,6 +28,7 @@ import (
 	"github.com/lanyardhq/lanyard/internal/deliver/rclone"
 	"github.com/lanyardhq/lanyard/internal/deliver/s3cmd"
 	"github.com/lanyardhq/lanyard/internal/httpapi"
+	"github.com/lanyardhq/lanyard/internal/httpapi/call"
 	"github.com/lanyardhq/lanyard/internal/identity"
 	"github.com/lanyardhq/lanyard/internal/kind/proxy"
 	"github.com/lanyardhq/lanyard/internal/kind/proxy/gridtest"
@@ -149,7 +150,7 @@ func (w *world) serve(t *testing.T) {
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "unix", w.socket)
 	check(t, err)
 	check(t, os.Chmod(w.socket, 0o777))
-	admin := &httptest.Server{Listener: listener, Config: &http.Server{Handler: w.OperatorHandler(os.Geteuid()), ConnContext: httpapi.PeerContext}}
+	admin := &httptest.Server{Listener: listener, Config: &http.Server{Handler: w.OperatorHandler(os.Geteuid()), ConnContext: call.PeerContext}}
 	admin.Start()
 	t.Cleanup(admin.Close)
 }

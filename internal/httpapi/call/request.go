@@ -1,4 +1,4 @@
-package httpapi
+package call
 
 import (
 	"bytes"
@@ -25,9 +25,9 @@ const (
 	maxPageSize = 1000
 )
 
-// body decodes the request's JSON strictly: a field that does nothing would leave somebody
+// Body decodes the request's JSON strictly: a field that does nothing would leave somebody
 // believing that it did.
-func body[T any](c *call) (T, error) {
+func Body[T any](c *Call) (T, error) {
 	var v T
 	if len(bytes.TrimSpace(c.body)) == 0 {
 		return v, fault.New(fault.Invalid, "the body is empty: send a JSON object")
@@ -43,12 +43,12 @@ func body[T any](c *call) (T, error) {
 	return v, nil
 }
 
-// optionalBody is body, where no body at all means the zero value.
-func optionalBody[T any](c *call) (v T, err error) {
+// OptionalBody is Body, where no body at all means the zero value.
+func OptionalBody[T any](c *Call) (v T, err error) {
 	if len(bytes.TrimSpace(c.body)) == 0 {
 		return v, nil
 	}
-	return body[T](c)
+	return Body[T](c)
 }
 
 // explain says in words why the body cannot be read.
@@ -72,8 +72,8 @@ func explain(err error) error {
 	return fault.New(fault.Invalid, "the body is not complete JSON").WithCause(err)
 }
 
-// once reads the Idempotency-Key. Its fingerprint binds it to what was asked.
-func once(c *call) (audit.Once, error) {
+// Once reads the Idempotency-Key. Its fingerprint binds it to what was asked.
+func (c *Call) Once() (audit.Once, error) {
 	key := c.Header.Get("Idempotency-Key")
 	if key == "" {
 		return audit.Once{}, nil
@@ -89,7 +89,7 @@ func once(c *call) (audit.Once, error) {
 
 // checkQuery refuses parameters that the route does not know: a filter with a slip in its name must
 // not select everything.
-func checkQuery(c *call, known []string) error {
+func checkQuery(c *Call, known []string) error {
 	q, err := url.ParseQuery(c.URL.RawQuery)
 	if err != nil {
 		return fault.New(fault.Invalid, "the query cannot be read")
@@ -109,9 +109,9 @@ func checkQuery(c *call, known []string) error {
 	return nil
 }
 
-// limit reads the size of a page.
-func limit(q url.Values) (int, error) {
-	s := q.Get("limit")
+// Limit reads the size of a page.
+func (c *Call) Limit() (int, error) {
+	s := c.URL.Query().Get("limit")
 	if s == "" {
 		return pageSize, nil
 	}
@@ -122,8 +122,8 @@ func limit(q url.Values) (int, error) {
 	return n, nil
 }
 
-// page cuts one item more than was asked for off again, which tells that there is a next page.
-func page[T any](items []T, limit int, cursor func(T) string) ([]T, *string) {
+// Page cuts one item more than was asked for off again, which tells that there is a next page.
+func Page[T any](items []T, limit int, cursor func(T) string) ([]T, *string) {
 	if len(items) <= limit {
 		return items, nil
 	}
@@ -132,8 +132,8 @@ func page[T any](items []T, limit int, cursor func(T) string) ([]T, *string) {
 	return items, &next
 }
 
-// seconds turns a duration of the wire into ours.
-func seconds(n int64) (time.Duration, error) {
+// Seconds turns a duration of the wire into ours.
+func Seconds(n int64) (time.Duration, error) {
 	if n > math.MaxInt64/int64(time.Second) || n < math.MinInt64/int64(time.Second) {
 		return 0, fault.New(fault.Invalid, "%d seconds are more than can be counted with", n)
 	}

@@ -1,4 +1,4 @@
-package httpapi
+package call
 
 import (
 	"context"
@@ -13,48 +13,50 @@ import (
 
 	"github.com/lanyardhq/lanyard/internal/fault"
 	"github.com/lanyardhq/lanyard/internal/identity"
-	"github.com/lanyardhq/lanyard/internal/login"
 	"github.com/lanyardhq/lanyard/material"
 )
 
-// An identifier tells who makes a call.
-type identifier func(*call) (identity.Actor, error)
+// An Identifier tells who makes a call.
+type Identifier func(*Call) (identity.Actor, error)
 
-// bearer identifies people and robots by the token in the Authorization header (RFC 6750 §2.1),
-// and by nothing else.
-func (a *API) bearer(l *limiter) identifier {
-	return func(c *call) (identity.Actor, error) {
+// Bearer identifies people and robots by the token in the Authorization header (RFC 6750 §2.1),
+// and by nothing else. Actor finds whose a token is; each may come so many times a minute, 0 for as
+// often as it likes.
+func Bearer(perMinute int, now func() time.Time, actor func(*Call, material.Secret) (identity.Actor, error)) Identifier {
+	l := newLimiter(perMinute)
+	return func(c *Call) (identity.Actor, error) {
 		scheme, token, _ := strings.Cut(c.Header.Get("Authorization"), " ")
 		if token = strings.TrimSpace(token); !strings.EqualFold(scheme, "Bearer") || token == "" {
 			return identity.Actor{}, fault.New(fault.Unauthenticated, "you are not signed in").
 				WithHint("send the header Authorization: Bearer TOKEN; lanyard login gets one")
 		}
 		// The limiter remembers a hash, not the token, and comes before the database is asked.
-		if wait := l.take(sha256.Sum256([]byte(token)), a.Now()); wait > 0 {
-			f := fault.New(fault.Limited, "more than %d requests a minute with one token", a.PerMinute)
+		if wait := l.take(sha256.Sum256([]byte(token)), now()); wait > 0 {
+			f := fault.New(fault.Limited, "more than %d requests a minute with one token", perMinute)
 			f.RetryAfter = max(wait, time.Second)
 			return identity.Actor{}, f
 		}
-		return a.Login.Actor(c.Context(), material.Secret(token), login.Request{ID: c.id, Address: address(c.RemoteAddr), Client: program(c.UserAgent())})
+		return actor(c, material.Secret(token))
 	}
 }
 
-func address(remote string) string {
-	host, _, err := net.SplitHostPort(remote)
+// Address is where the call comes from, without the port.
+func (c *Call) Address() string {
+	host, _, err := net.SplitHostPort(c.RemoteAddr)
 	if err != nil {
-		return remote
+		return c.RemoteAddr
 	}
 	return host
 }
 
-// program shortens a User-Agent to what a person wants to read in an audit record.
-func program(agent string) string {
-	agent = strings.Map(func(r rune) rune {
+// Program is the User-Agent, shortened to what a person wants to read in an audit record.
+func (c *Call) Program() string {
+	agent := strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {
 			return -1
 		}
 		return r
-	}, agent)
+	}, c.UserAgent())
 	const longest = 80
 	if runes := []rune(agent); len(runes) > longest {
 		return string(runes[:longest-1]) + "…"
@@ -84,14 +86,14 @@ func PeerContext(ctx context.Context, conn net.Conn) context.Context {
 	return context.WithValue(ctx, peerKey{}, *peer)
 }
 
-// operator identifies whoever the kernel says is root or the user uid.
-func operator(uid int) identifier {
-	return func(c *call) (identity.Actor, error) {
+// Operator identifies whoever the kernel says is root or the user uid.
+func Operator(uid int) Identifier {
+	return func(c *Call) (identity.Actor, error) {
 		peer, ok := c.Context().Value(peerKey{}).(unix.Ucred)
 		if !ok || peer.Uid != 0 && int64(peer.Uid) != int64(uid) {
 			return identity.Actor{}, fault.New(fault.Denied, "the administration socket is for root and the server's own user")
 		}
-		return identity.Actor{Name: fmt.Sprintf("operator (uid %d)", peer.Uid), Operator: true, RequestID: c.id,
-			Address: fmt.Sprintf("socket, pid %d", peer.Pid), Client: program(c.UserAgent())}, nil
+		return identity.Actor{Name: fmt.Sprintf("operator (uid %d)", peer.Uid), Operator: true, RequestID: c.ID,
+			Address: fmt.Sprintf("socket, pid %d", peer.Pid), Client: c.Program()}, nil
 	}
 }

@@ -1,4 +1,7 @@
-package httpapi
+// Package call is one request of the REST edge: who makes it, what it says, read strictly, and what
+// is answered. It is the one place where an error becomes a status. It knows no route and no use
+// case, and imports rows 0 and 1.
+package call
 
 import (
 	"bytes"
@@ -23,35 +26,45 @@ import (
 
 const maxBody = 1 << 20 // bytes
 
-// A call is one request on its way through a handler.
-type call struct {
+// A Call is one request on its way through a handler.
+type Call struct {
 	*http.Request
-	id     string
-	by     identity.Actor
-	body   []byte
-	header http.Header // of the answer
+	ID    string
+	By    identity.Actor
+	Reply http.Header // of the answer
+	body  []byte
 }
 
-// A created answer has status 201.
-type created struct{ any }
-
-// A file is an answer to be stored. Its text may hold a secret.
-type file struct {
-	name, kind string // kind: the media type
-	text       material.Secret
+// A Route is one request that is answered.
+type Route struct {
+	Method string
+	Path   string   // below the prefix, with {names}
+	Query  []string // the names of its parameters; others are refused
+	Open   bool     // answered without a token
+	// Serve returns what is sent as JSON, with status 200 unless it is a Created; a File; or nil,
+	// which is status 204.
+	Serve func(*Call) (any, error)
 }
 
-// handler serves r. It is the one place where an error becomes a status, and where a request leaves
-// its one line in the log.
-func (a *API) handler(r Route, identify identifier) http.Handler {
+// A Created answer has status 201.
+type Created struct{ Answer any }
+
+// A File is an answer to be stored. Its text may hold a secret.
+type File struct {
+	Name, Type string // Type: the media type
+	Text       material.Secret
+}
+
+// Handler serves r. It is where a request leaves its one line in the log.
+func (r Route) Handler(identify Identifier, now func() time.Time, log *slog.Logger) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		start := a.Now()
-		c := &call{Request: req, id: "req_" + rand.Text()[:16], header: w.Header()}
-		c.header.Set("X-Request-Id", c.id)
-		c.header.Set("Cache-Control", "no-store")
-		c.header.Set("X-Content-Type-Options", "nosniff")
-		c.header.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
-		c.header.Set("Referrer-Policy", "no-referrer")
+		start := now()
+		c := &Call{Request: req, ID: "req_" + rand.Text()[:16], Reply: w.Header()}
+		c.Reply.Set("X-Request-Id", c.ID)
+		c.Reply.Set("Cache-Control", "no-store")
+		c.Reply.Set("X-Content-Type-Options", "nosniff")
+		c.Reply.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+		c.Reply.Set("Referrer-Policy", "no-referrer")
 		answer, err := r.answer(w, c, identify)
 		status := http.StatusOK
 		if err == nil {
@@ -60,20 +73,20 @@ func (a *API) handler(r Route, identify identifier) http.Handler {
 		if err != nil {
 			status = c.refuse(w, err)
 		}
-		a.log(c, r, status, a.Now().Sub(start), err)
+		c.log(log, r, status, now().Sub(start), err)
 	})
 }
 
 // answer runs the handler of r. A bug in one must neither tell the caller how our code looks nor
 // leave the request without its line in the log.
-func (r Route) answer(w http.ResponseWriter, c *call, identify identifier) (v any, err error) {
+func (r Route) answer(w http.ResponseWriter, c *Call, identify Identifier) (v any, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
 		}
 	}()
 	if !r.Open {
-		if c.by, err = identify(c); err != nil {
+		if c.By, err = identify(c); err != nil {
 			return nil, err
 		}
 		if err := checkQuery(c, r.Query); err != nil {
@@ -86,7 +99,7 @@ func (r Route) answer(w http.ResponseWriter, c *call, identify identifier) (v an
 			return nil, fault.New(fault.Invalid, "the body did not arrive completely").WithCause(err)
 		}
 	}
-	return r.serve(c)
+	return r.Serve(c)
 }
 
 // write sends an answer. It fails before anything is sent, or never.
@@ -96,15 +109,15 @@ func write(w http.ResponseWriter, v any) (status int, err error) {
 	case nil:
 		w.WriteHeader(http.StatusNoContent)
 		return http.StatusNoContent, nil
-	case file:
-		w.Header().Set("Content-Type", t.kind)
-		if t.name != "" {
-			w.Header().Set("Content-Disposition", fmt.Sprintf("attachment; filename=%q", t.name))
+	case File:
+		w.Header().Set("Content-Type", t.Type)
+		if t.Name != "" {
+			w.Header().Set("Content-Disposition", fmt.Sprintf("attachment; filename=%q", t.Name))
 		}
-		_, _ = io.WriteString(w, t.text.Reveal()) // the caller may have left: nothing to do about it
+		_, _ = io.WriteString(w, t.Text.Reveal()) // the caller may have left: nothing to do about it
 		return status, nil
-	case created:
-		v, status = t.any, http.StatusCreated
+	case Created:
+		v, status = t.Answer, http.StatusCreated
 	}
 	var text bytes.Buffer
 	e := json.NewEncoder(&text)
@@ -119,13 +132,13 @@ func write(w http.ResponseWriter, v any) (status int, err error) {
 }
 
 // refuse sends the problem document for err.
-func (c *call) refuse(w http.ResponseWriter, err error) (status int) {
+func (c *Call) refuse(w http.ResponseWriter, err error) (status int) {
 	f := fault.Public(err)
 	if f.Code == fault.Internal && (errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)) {
 		f = fault.New(fault.Unavailable, "the request was given up before it was done")
 	}
 	p := api.Problem{Type: "about:blank", Status: api.Status(string(f.Code)), Code: string(f.Code), Detail: f.Message,
-		Hint: f.Hint, RequestID: c.id, RetryAfter: int64(math.Ceil(f.RetryAfter.Seconds()))}
+		Hint: f.Hint, RequestID: c.ID, RetryAfter: int64(math.Ceil(f.RetryAfter.Seconds()))}
 	p.Title = http.StatusText(p.Status)
 	h := w.Header()
 	h.Del("Location")
@@ -145,14 +158,14 @@ func (c *call) refuse(w http.ResponseWriter, err error) (status int) {
 	return p.Status
 }
 
-func (a *API) log(c *call, r Route, status int, took time.Duration, err error) {
-	level, account := slog.LevelInfo, c.by.AccountID
-	if c.by.Operator {
-		account = c.by.Name
+func (c *Call) log(log *slog.Logger, r Route, status int, took time.Duration, err error) {
+	level, account := slog.LevelInfo, c.By.AccountID
+	if c.By.Operator {
+		account = c.By.Name
 	}
 	attrs := []slog.Attr{
 		slog.String("route", r.Method+" "+r.Path), slog.Int("status", status),
-		slog.Int64("ms", took.Milliseconds()), slog.String("request_id", c.id), slog.String("account", account),
+		slog.Int64("ms", took.Milliseconds()), slog.String("request_id", c.ID), slog.String("account", account),
 	}
 	if f, ok := errors.AsType[*fault.Fault](err); ok {
 		attrs = append(attrs, slog.String("code", string(f.Code)))
@@ -164,10 +177,5 @@ func (a *API) log(c *call, r Route, status int, took time.Duration, err error) {
 	if status >= http.StatusInternalServerError {
 		level = slog.LevelError
 	}
-	a.Log.LogAttrs(c.Context(), level, "api request", attrs...)
-}
-
-func noRoute(c *call) (any, error) {
-	return nil, fault.New(fault.NotFound, "there is no %s %.100s here", c.Method, c.URL.Path).
-		WithHint("the routes are listed at %s/openapi.yaml", Prefix)
+	log.LogAttrs(c.Context(), level, "api request", attrs...)
 }
