@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/lanyardhq/lanyard/internal/broker/access"
 	"github.com/lanyardhq/lanyard/internal/broker/bounds"
 	"github.com/lanyardhq/lanyard/internal/broker/custody"
 	"github.com/lanyardhq/lanyard/internal/broker/ledger"
@@ -53,6 +54,8 @@ const (
 
 // now is the time that decisions and rows are made with: UTC, whole seconds.
 func (b *Broker) now() time.Time { return b.Now().UTC().Truncate(time.Second) }
+
+func (b *Broker) gate() access.Gate { return access.Gate{Store: b.Store} }
 
 func (b *Broker) ledger() ledger.Ledger { return ledger.Ledger{Store: b.Store, Now: b.now} }
 

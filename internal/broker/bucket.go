@@ -7,6 +7,7 @@ import (
 	"github.com/lanyardhq/lanyard/internal/bucket"
 	"github.com/lanyardhq/lanyard/internal/identity"
 	"github.com/lanyardhq/lanyard/internal/objectstore"
+	"github.com/lanyardhq/lanyard/internal/project"
 )
 
 // In the use cases below by is the owner of a key, a person or a robot, with the role in the
@@ -24,6 +25,15 @@ var (
 
 func (b *Broker) custody() custody.Custody {
 	return custody.Custody{Store: b.Store, Backend: b.Backend, Now: b.Now, Work: &b.work}
+}
+
+// workIn finds a project in which by may work: as a member, while it is in force.
+func (b *Broker) workIn(ctx context.Context, by identity.Actor, ref string) (project.Project, error) {
+	p, err := b.gate().Project(ctx, by, ref, identity.User, identity.WriteKeys)
+	if err != nil {
+		return p, err
+	}
+	return p, p.RefuseWork(b.now())
 }
 
 // CreateBucket makes a bucket and returns once gateways know it.

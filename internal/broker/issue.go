@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/lanyardhq/lanyard/internal/audit"
+	"github.com/lanyardhq/lanyard/internal/broker/access"
 	"github.com/lanyardhq/lanyard/internal/broker/bounds"
 	"github.com/lanyardhq/lanyard/internal/broker/ledger"
 	"github.com/lanyardhq/lanyard/internal/broker/standing"
@@ -29,7 +30,7 @@ type Issued struct {
 // Complete it. o.ProjectID may be an id or a name.
 // A request that repeats an earlier one under the same promise gets the same answer.
 func (b *Broker) Issue(ctx context.Context, by identity.Actor, o credential.Order, once audit.Once) (Issued, error) {
-	p, err := b.project(ctx, by, o.ProjectID, identity.User, writes(o.Kind))
+	p, err := b.gate().Project(ctx, by, o.ProjectID, identity.User, access.Writes(o.Kind))
 	if err != nil {
 		return Issued{}, err
 	}
@@ -138,7 +139,7 @@ func (b *Broker) stillAllowed(ctx context.Context, c credential.Credential) erro
 // records that it did. It takes the scope that creates keys: who sees a secret can use it.
 func (b *Broker) Again(ctx context.Context, by identity.Actor, ref string) (Issued, error) {
 	for range ledger.Tries {
-		c, state, err := b.own(ctx, by, ref)
+		c, state, err := b.gate().Own(ctx, by, ref)
 		if err != nil {
 			return Issued{}, err
 		}

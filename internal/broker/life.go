@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/lanyardhq/lanyard/internal/audit"
+	"github.com/lanyardhq/lanyard/internal/broker/access"
 	"github.com/lanyardhq/lanyard/internal/broker/ledger"
 	"github.com/lanyardhq/lanyard/internal/broker/standing"
 	"github.com/lanyardhq/lanyard/internal/credential"
@@ -25,7 +26,7 @@ type Receipt struct {
 // Extend moves the end of an active credential later: to now + life, to until, or as late as
 // allowed if both are zero. It never shortens: who asks for less than there is gets what there is.
 func (b *Broker) Extend(ctx context.Context, by identity.Actor, ref string, life time.Duration, until time.Time, once audit.Once) (credential.Credential, error) {
-	c, _, err := b.credential(ctx, by, ref, writes)
+	c, _, err := b.gate().Credential(ctx, by, ref, access.Writes)
 	if err != nil {
 		return c, err
 	}
@@ -75,7 +76,7 @@ func (b *Broker) End(ctx context.Context, by identity.Actor, ref string, once au
 }
 
 func (b *Broker) stopOne(ctx context.Context, by identity.Actor, ref string, once audit.Once, verb string, decide ledger.Decision) (Receipt, error) {
-	c, _, err := b.credential(ctx, by, ref, writes)
+	c, _, err := b.gate().Credential(ctx, by, ref, access.Writes)
 	if err != nil {
 		return Receipt{}, err
 	}
@@ -88,12 +89,12 @@ func (b *Broker) stopOne(ctx context.Context, by identity.Actor, ref string, onc
 
 // Thaw brings a frozen credential back, if by may lift that freeze and nothing else forbids it.
 func (b *Broker) Thaw(ctx context.Context, by identity.Actor, ref string, once audit.Once) (Receipt, error) {
-	c, _, err := b.credential(ctx, by, ref, writes)
+	c, _, err := b.gate().Credential(ctx, by, ref, access.Writes)
 	if err != nil {
 		return Receipt{}, err
 	}
 	c, seq, err := b.ledger().Change(ctx, by, c, once, "thaw", func(c credential.Credential) (credential.Credential, error) {
-		thawed, err := c.Thaw(b.now(), lifts(by, c))
+		thawed, err := c.Thaw(b.now(), access.Lifts(by, c))
 		if err != nil || ledger.Same(c, thawed) {
 			return c, err
 		}
@@ -115,6 +116,11 @@ func (b *Broker) Thaw(ctx context.Context, by identity.Actor, ref string, once a
 	}
 	b.confirmed(ctx, seq, untilWorks)
 	return Receipt{Credentials: []credential.Credential{c}}, nil
+}
+
+// obstacle returns why c may not be in force whatever its owner wants, or "".
+func (b *Broker) obstacle(ctx context.Context, c credential.Credential) (credential.Reason, error) {
+	return standing.Obstacle(ctx, b.Store, b.now(), c)
 }
 
 // refreeze stops a credential again if an obstacle came up while it was thawed, and returns which.

@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"github.com/lanyardhq/lanyard/internal/audit"
+	"github.com/lanyardhq/lanyard/internal/broker/access"
 	"github.com/lanyardhq/lanyard/internal/credential"
-	"github.com/lanyardhq/lanyard/internal/fault"
 	"github.com/lanyardhq/lanyard/internal/identity"
 )
 
@@ -22,12 +22,12 @@ func (b *Broker) ListCredentials(ctx context.Context, by identity.Actor, f crede
 		}
 	}
 	if f.ProjectID != "" {
-		p, err := b.project(ctx, by, f.ProjectID, identity.User, reads(f.Kind))
+		p, err := b.gate().Project(ctx, by, f.ProjectID, identity.User, access.Reads(f.Kind))
 		if err != nil {
 			return nil, err
 		}
 		f.ProjectID = p.ID
-	} else if err := b.admit(ctx, by, reads(f.Kind)); err != nil {
+	} else if err := b.gate().Admit(ctx, by, access.Reads(f.Kind)); err != nil {
 		return nil, err
 	}
 	if !by.Operator && (f.ProjectID == "" || !by.In(f.ProjectID, identity.Deputy)) {
@@ -41,34 +41,16 @@ func (b *Broker) ListCredentials(ctx context.Context, by identity.Actor, f crede
 
 // Show returns one credential, by id or public id.
 func (b *Broker) Show(ctx context.Context, by identity.Actor, ref string) (credential.Credential, error) {
-	c, _, err := b.credential(ctx, by, ref, reads)
+	c, _, err := b.gate().Credential(ctx, by, ref, access.Reads)
 	return c, err
 }
 
 // ListAccounts lists people and robots, for the operator.
 func (b *Broker) ListAccounts(ctx context.Context, by identity.Actor, f identity.Filter) ([]identity.Account, error) {
-	if err := operator(by); err != nil {
+	if err := access.Operator(by); err != nil {
 		return nil, err
 	}
 	return b.Store.ListAccounts(ctx, f)
-}
-
-// account finds an account by id, or by a subject that only one has.
-func (b *Broker) account(ctx context.Context, ref string) (identity.Account, error) {
-	a, err := b.Store.Account(ctx, ref)
-	if fault.CodeOf(err) != fault.NotFound {
-		return a, err
-	}
-	found, err := b.Store.ListAccounts(ctx, identity.Filter{Subject: ref, Limit: 2})
-	switch {
-	case err != nil:
-		return identity.Account{}, err
-	case ref == "" || len(found) == 0:
-		return identity.Account{}, fault.New(fault.NotFound, "there is no account %.80q", ref).WithHint("give an account's id (usr_…) or its subject; it exists once somebody has signed in")
-	case len(found) > 1:
-		return identity.Account{}, fault.New(fault.Conflict, "several accounts have the subject %.80q", ref).WithHint("give the id (usr_…) of the one that you mean")
-	}
-	return found[0], nil
 }
 
 // ListAudit returns records, newest first: the operator's choice; of a project for its members; of
@@ -79,7 +61,7 @@ func (b *Broker) ListAudit(ctx context.Context, by identity.Actor, f audit.Filte
 	whole, own := by.Operator, false
 	switch {
 	case f.Project != "":
-		p, err := b.project(ctx, by, f.Project, identity.User, identity.ReadProjects)
+		p, err := b.gate().Project(ctx, by, f.Project, identity.User, identity.ReadProjects)
 		if err != nil {
 			return nil, err
 		}
@@ -87,14 +69,14 @@ func (b *Broker) ListAudit(ctx context.Context, by identity.Actor, f audit.Filte
 		whole = by.In(p.ID, identity.Deputy)
 	case by.Operator:
 	case f.Subject != "":
-		c, _, err := b.credential(ctx, by, f.Subject, reads)
+		c, _, err := b.gate().Credential(ctx, by, f.Subject, access.Reads)
 		if err != nil {
 			return nil, err
 		}
 		f.Subject = c.ID
 		whole, own = by.In(c.ProjectID, identity.Deputy), c.OwnerID == by.AccountID
 	default:
-		if err := b.admit(ctx, by, identity.ReadProjects); err != nil {
+		if err := b.gate().Admit(ctx, by, identity.ReadProjects); err != nil {
 			return nil, err
 		}
 		f.Actor = by.AccountID
@@ -116,7 +98,7 @@ func (b *Broker) ListAudit(ctx context.Context, by identity.Actor, f audit.Filte
 // VerifyAudit walks the hash chain of the audit trail and returns the first sequence number that
 // does not fit, or 0. It is for the operator.
 func (b *Broker) VerifyAudit(ctx context.Context, by identity.Actor) (bad int64, err error) {
-	if err := operator(by); err != nil {
+	if err := access.Operator(by); err != nil {
 		return 0, err
 	}
 	return b.Store.VerifyAudit(ctx)

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/lanyardhq/lanyard/internal/audit"
+	"github.com/lanyardhq/lanyard/internal/broker/access"
 	"github.com/lanyardhq/lanyard/internal/broker/roster"
 	"github.com/lanyardhq/lanyard/internal/credential"
 	"github.com/lanyardhq/lanyard/internal/fault"
@@ -13,7 +14,7 @@ import (
 
 // ListMembers returns a project's members, for all of them.
 func (b *Broker) ListMembers(ctx context.Context, by identity.Actor, ref string) ([]project.Member, error) {
-	p, err := b.project(ctx, by, ref, identity.User, identity.ReadProjects)
+	p, err := b.gate().Project(ctx, by, ref, identity.User, identity.ReadProjects)
 	if err != nil {
 		return nil, err
 	}
@@ -24,14 +25,14 @@ func (b *Broker) ListMembers(ctx context.Context, by identity.Actor, ref string)
 // decided before. Keys that were frozen when it left stay frozen until a manager thaws them:
 // nobody has looked at them for a while. AccountRef is an id or a subject.
 func (b *Broker) SetMember(ctx context.Context, by identity.Actor, ref, accountRef string, role identity.Role) (project.Member, error) {
-	p, err := b.project(ctx, by, ref, identity.Deputy, identity.WriteProjects)
+	p, err := b.gate().Project(ctx, by, ref, identity.Deputy, identity.WriteProjects)
 	if err != nil {
 		return project.Member{}, err
 	}
 	if role.Rank() == 0 {
 		return project.Member{}, fault.New(fault.Invalid, "%.20q is not a role", string(role)).WithHint("roles are user, deputy and manager")
 	}
-	a, err := b.account(ctx, accountRef)
+	a, err := b.gate().Account(ctx, accountRef)
 	if err != nil {
 		return project.Member{}, err
 	}
@@ -42,7 +43,7 @@ func (b *Broker) SetMember(ctx context.Context, by identity.Actor, ref, accountR
 	if err != nil {
 		return project.Member{}, err
 	}
-	if err := judgeRole(by, p, old.Role, role); err != nil {
+	if err := access.JudgeRole(by, p, old.Role, role); err != nil {
 		return project.Member{}, err
 	}
 	m := project.Member{ProjectID: p.ID, ProjectName: p.Name, AccountID: a.ID, AccountName: a.Name, AccountKind: a.Kind,
@@ -63,11 +64,11 @@ func (b *Broker) member(ctx context.Context, p project.Project, a identity.Accou
 // the membership: stopping is never refused. (An import adds it again if its source still says so;
 // the keys stay frozen.)
 func (b *Broker) RemoveMember(ctx context.Context, by identity.Actor, ref, accountRef string) (Receipt, error) {
-	p, err := b.project(ctx, by, ref, identity.Deputy, identity.WriteProjects)
+	p, err := b.gate().Project(ctx, by, ref, identity.Deputy, identity.WriteProjects)
 	if err != nil {
 		return Receipt{}, err
 	}
-	a, err := b.account(ctx, accountRef)
+	a, err := b.gate().Account(ctx, accountRef)
 	if err != nil {
 		return Receipt{}, err
 	}
@@ -78,7 +79,7 @@ func (b *Broker) RemoveMember(ctx context.Context, by identity.Actor, ref, accou
 	if m.Role == "" {
 		return Receipt{}, fault.New(fault.NotFound, "%s is not a member of project %s", a.Name, p.Name)
 	}
-	if err := judgeRole(by, p, m.Role); err != nil {
+	if err := access.JudgeRole(by, p, m.Role); err != nil {
 		return Receipt{}, err
 	}
 	return b.leave(ctx, by, m)

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/lanyardhq/lanyard/internal/audit"
+	"github.com/lanyardhq/lanyard/internal/broker/access"
 	"github.com/lanyardhq/lanyard/internal/broker/roster"
 	"github.com/lanyardhq/lanyard/internal/credential"
 	"github.com/lanyardhq/lanyard/internal/fault"
@@ -35,7 +36,7 @@ type ProjectOrder = project.Order
 
 // ListProjects returns the projects that by is a member of, or all for the operator, by name.
 func (b *Broker) ListProjects(ctx context.Context, by identity.Actor) ([]ProjectView, error) {
-	if err := b.admit(ctx, by, identity.ReadProjects); err != nil {
+	if err := b.gate().Admit(ctx, by, identity.ReadProjects); err != nil {
 		return nil, err
 	}
 	ps, err := b.Store.ListProjects(ctx, by.AccountID)
@@ -58,7 +59,7 @@ func (b *Broker) ListProjects(ctx context.Context, by identity.Actor) ([]Project
 
 // ShowProject returns one project, by id or name.
 func (b *Broker) ShowProject(ctx context.Context, by identity.Actor, ref string) (ProjectView, error) {
-	p, err := b.project(ctx, by, ref, identity.User, identity.ReadProjects)
+	p, err := b.gate().Project(ctx, by, ref, identity.User, identity.ReadProjects)
 	if err != nil {
 		return ProjectView{}, err
 	}
@@ -78,7 +79,7 @@ func (b *Broker) view(ctx context.Context, by identity.Actor, p project.Project)
 
 // CreateProject makes a project, for the operator.
 func (b *Broker) CreateProject(ctx context.Context, by identity.Actor, o ProjectOrder, once audit.Once) (ProjectView, error) {
-	if err := operator(by); err != nil {
+	if err := access.Operator(by); err != nil {
 		return ProjectView{}, err
 	}
 	now := b.now()
@@ -108,7 +109,7 @@ func (b *Broker) CreateProject(ctx context.Context, by identity.Actor, o Project
 // ChangeProject changes a project, for the operator, who from then on decides about a project that
 // came from the configuration. Its name stays: it is part of addresses and of bucket names.
 func (b *Broker) ChangeProject(ctx context.Context, by identity.Actor, ref string, o ProjectOrder) (ProjectView, error) {
-	if err := operator(by); err != nil {
+	if err := access.Operator(by); err != nil {
 		return ProjectView{}, err
 	}
 	old, err := b.Store.Project(ctx, ref)

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/lanyardhq/lanyard/internal/audit"
+	"github.com/lanyardhq/lanyard/internal/broker/access"
 	"github.com/lanyardhq/lanyard/internal/broker/ledger"
 	"github.com/lanyardhq/lanyard/internal/broker/standing"
 	"github.com/lanyardhq/lanyard/internal/credential"
@@ -17,7 +18,7 @@ import (
 // Inspect returns one credential and, if its kind makes material anew at each asking, what may be
 // seen of it at any time: certificates, and a signing request that waits.
 func (b *Broker) Inspect(ctx context.Context, by identity.Actor, ref string) (Issued, error) {
-	c, state, err := b.credential(ctx, by, ref, reads)
+	c, state, err := b.gate().Credential(ctx, by, ref, access.Reads)
 	if err != nil {
 		return Issued{}, err
 	}
@@ -32,7 +33,7 @@ func (b *Broker) Inspect(ctx context.Context, by identity.Actor, ref string) (Is
 // Complete brings a credential into force with the answer that it waits for. One that is in force
 // already is renewed, and then ends as late as allowed.
 func (b *Broker) Complete(ctx context.Context, by identity.Actor, ref, answer string, once audit.Once) (credential.Credential, error) {
-	c, state, err := b.own(ctx, by, ref)
+	c, state, err := b.gate().Own(ctx, by, ref)
 	if err != nil {
 		return c, err
 	}
@@ -104,7 +105,7 @@ func (b *Broker) completed(ctx context.Context, p project.Project, c credential.
 // Retrieve returns material that is made for this moment, to the owner alone, and records that it
 // did. What was frozen or ended while it was made is not handed out.
 func (b *Broker) Retrieve(ctx context.Context, by identity.Actor, ref string, w credential.Wish) (Issued, error) {
-	c, state, err := b.own(ctx, by, ref)
+	c, state, err := b.gate().Own(ctx, by, ref)
 	if err != nil {
 		return Issued{}, err
 	}

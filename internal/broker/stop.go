@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/lanyardhq/lanyard/internal/audit"
+	"github.com/lanyardhq/lanyard/internal/broker/access"
 	"github.com/lanyardhq/lanyard/internal/credential"
 	"github.com/lanyardhq/lanyard/internal/fault"
 	"github.com/lanyardhq/lanyard/internal/identity"
@@ -21,7 +22,7 @@ func (b *Broker) FreezeAccount(ctx context.Context, by identity.Actor, ref, reas
 	if err := judgeStop(by, reason); err != nil {
 		return Receipt{}, err
 	}
-	a, err := b.account(ctx, ref)
+	a, err := b.gate().Account(ctx, ref)
 	if err != nil {
 		return Receipt{}, err
 	}
@@ -37,10 +38,10 @@ func (b *Broker) FreezeAccount(ctx context.Context, by identity.Actor, ref, reas
 
 // ThawAccount readmits a person or robot, with the credentials that their freeze stopped.
 func (b *Broker) ThawAccount(ctx context.Context, by identity.Actor, ref string) (Receipt, error) {
-	if err := operator(by); err != nil {
+	if err := access.Operator(by); err != nil {
 		return Receipt{}, err
 	}
-	a, err := b.account(ctx, ref)
+	a, err := b.gate().Account(ctx, ref)
 	if err == nil && a.Frozen() {
 		err = b.markAccount(ctx, by, a.ID, "thaw", time.Time{}, "")
 	}
@@ -81,7 +82,7 @@ func (b *Broker) FreezeProject(ctx context.Context, by identity.Actor, ref, reas
 
 // ThawProject readmits a project, with the credentials that its freeze stopped.
 func (b *Broker) ThawProject(ctx context.Context, by identity.Actor, ref string) (Receipt, error) {
-	if err := operator(by); err != nil {
+	if err := access.Operator(by); err != nil {
 		return Receipt{}, err
 	}
 	p, err := b.Store.Project(ctx, ref)
@@ -129,7 +130,7 @@ func (b *Broker) FreezeProvider(ctx context.Context, by identity.Actor, issuer, 
 
 // ThawProvider readmits an identity provider, with the credentials that its freeze stopped.
 func (b *Broker) ThawProvider(ctx context.Context, by identity.Actor, issuer string) (Receipt, error) {
-	if err := operator(by); err != nil {
+	if err := access.Operator(by); err != nil {
 		return Receipt{}, err
 	}
 	frozen, err := b.Store.ListFrozenProviders(ctx)
@@ -144,7 +145,7 @@ func (b *Broker) ThawProvider(ctx context.Context, by identity.Actor, issuer str
 }
 
 func judgeStop(by identity.Actor, reason string) error {
-	if err := operator(by); err != nil {
+	if err := access.Operator(by); err != nil {
 		return err
 	}
 	return identity.CheckReason(reason)

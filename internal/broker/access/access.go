@@ -1,34 +1,49 @@
-package broker
+// Package access says who may do what. Every use case of the broker begins with one call of it. What
+// somebody may not know of looks as if it did not exist. It imports rows 0 and 1.
+package access
 
 import (
 	"cmp"
 	"context"
 	"slices"
 
-	"github.com/lanyardhq/lanyard/internal/broker/standing"
 	"github.com/lanyardhq/lanyard/internal/credential"
 	"github.com/lanyardhq/lanyard/internal/fault"
 	"github.com/lanyardhq/lanyard/internal/identity"
 	"github.com/lanyardhq/lanyard/internal/project"
 )
 
-// Who may do what stands in this file, and every use case begins with one call of it. What somebody
-// may not know of looks as if it did not exist.
+// Store is what is asked before somebody is let through: part of the broker's.
+type Store interface {
+	Account(ctx context.Context, id string) (identity.Account, error)
+	ListAccounts(context.Context, identity.Filter) ([]identity.Account, error)
+	Project(ctx context.Context, ref string) (project.Project, error)
+	Credential(ctx context.Context, ref string) (credential.Credential, credential.State, error)
+}
 
-// operator lets the operator pass and nobody else.
-func operator(by identity.Actor) error {
+// Gate lets actors through to what they may see and change.
+type Gate struct{ Store Store }
+
+// The kinds of credentials that have scopes.
+const (
+	s3key = "s3key"
+	proxy = "proxy"
+)
+
+// Operator lets the operator pass and nobody else.
+func Operator(by identity.Actor) error {
 	if by.Operator {
 		return nil
 	}
 	return fault.New(fault.Denied, "only the operator may do this").WithHint("ask the people who run this installation")
 }
 
-// admit refuses actors who may do nothing at all, and tokens that do not cover the scope.
-func (b *Broker) admit(ctx context.Context, by identity.Actor, s identity.Scope) error {
+// Admit refuses actors who may do nothing at all, and tokens that do not cover the scope.
+func (g Gate) Admit(ctx context.Context, by identity.Actor, s identity.Scope) error {
 	if err := covers(by, s); err != nil {
 		return err
 	}
-	return b.known(ctx, by)
+	return g.known(ctx, by)
 }
 
 // covers refuses tokens that do not cover the scope.
@@ -39,15 +54,15 @@ func covers(by identity.Actor, s identity.Scope) error {
 	return fault.New(fault.Denied, "this token does not cover %s", s).WithHint("use one that has the scope %s", s)
 }
 
-// reads is the scope that shows credentials of a kind, writes the one that does something with them.
-func reads(kind string) identity.Scope {
+// Reads is the scope that shows credentials of a kind, Writes the one that does something with them.
+func Reads(kind string) identity.Scope {
 	if kind == proxy {
 		return identity.ReadProxies
 	}
 	return identity.ReadKeys
 }
 
-func writes(kind string) identity.Scope {
+func Writes(kind string) identity.Scope {
 	if kind == proxy {
 		return identity.WriteProxies
 	}
@@ -55,14 +70,14 @@ func writes(kind string) identity.Scope {
 }
 
 // known refuses actors who may do nothing at all.
-func (b *Broker) known(ctx context.Context, by identity.Actor) error {
+func (g Gate) known(ctx context.Context, by identity.Actor) error {
 	if by.Operator {
 		return nil
 	}
 	if by.AccountID == "" {
 		return fault.New(fault.Unauthenticated, "you are not signed in")
 	}
-	a, err := b.Store.Account(ctx, by.AccountID)
+	a, err := g.Store.Account(ctx, by.AccountID)
 	switch {
 	case fault.CodeOf(err) == fault.NotFound:
 		return fault.New(fault.Unauthenticated, "this account no longer exists")
@@ -74,12 +89,12 @@ func (b *Broker) known(ctx context.Context, by identity.Actor) error {
 	return nil
 }
 
-// project finds a project in which by has at least the role.
-func (b *Broker) project(ctx context.Context, by identity.Actor, ref string, role identity.Role, s identity.Scope) (project.Project, error) {
-	if err := b.admit(ctx, by, s); err != nil {
+// Project finds a project in which by has at least the role.
+func (g Gate) Project(ctx context.Context, by identity.Actor, ref string, role identity.Role, s identity.Scope) (project.Project, error) {
+	if err := g.Admit(ctx, by, s); err != nil {
 		return project.Project{}, err
 	}
-	p, err := b.Store.Project(ctx, ref)
+	p, err := g.Store.Project(ctx, ref)
 	switch {
 	case fault.CodeOf(err) == fault.NotFound, err == nil && !by.In(p.ID, identity.User):
 		return project.Project{}, fault.New(fault.NotFound, "there is no project %.60q that you are a member of", ref)
@@ -91,18 +106,18 @@ func (b *Broker) project(ctx context.Context, by identity.Actor, ref string, rol
 	return p, nil
 }
 
-// credential finds a credential that by may see: an own one, or any in a project where by is
+// Credential finds a credential that by may see: an own one, or any in a project where by is
 // manager or deputy. Whoever may see one may also stop, end and extend it, given the scope, which
-// is reads or writes.
-func (b *Broker) credential(ctx context.Context, by identity.Actor, ref string, scope func(kind string) identity.Scope) (credential.Credential, credential.State, error) {
-	err := b.known(ctx, by)
+// is Reads or Writes.
+func (g Gate) Credential(ctx context.Context, by identity.Actor, ref string, scope func(kind string) identity.Scope) (credential.Credential, credential.State, error) {
+	err := g.known(ctx, by)
 	if err == nil && covers(by, scope(proxy)) != nil { // a token for no kind at all learns nothing
 		err = covers(by, scope(s3key))
 	}
 	if err != nil {
 		return credential.Credential{}, nil, err
 	}
-	c, state, err := b.Store.Credential(ctx, ref)
+	c, state, err := g.Store.Credential(ctx, ref)
 	if fault.CodeOf(err) == fault.NotFound || err == nil && c.OwnerID != by.AccountID && !by.In(c.ProjectID, identity.Deputy) {
 		return credential.Credential{}, nil, fault.New(fault.NotFound, "there is no key or proxy %.60q that you may see", ref)
 	}
@@ -115,46 +130,50 @@ func (b *Broker) credential(ctx context.Context, by identity.Actor, ref string, 
 	return c, state, nil
 }
 
-// own is credential for what nobody but the owner may do, because it yields or takes material.
-func (b *Broker) own(ctx context.Context, by identity.Actor, ref string) (credential.Credential, credential.State, error) {
-	c, state, err := b.credential(ctx, by, ref, writes)
+// Own is Credential for what nobody but the owner may do, because it yields or takes material.
+func (g Gate) Own(ctx context.Context, by identity.Actor, ref string) (credential.Credential, credential.State, error) {
+	c, state, err := g.Credential(ctx, by, ref, Writes)
 	if err == nil && (by.AccountID == "" || c.OwnerID != by.AccountID) {
 		return credential.Credential{}, nil, fault.New(fault.Denied, "only its owner may use the %s %s", credential.Noun(c.Kind), c.PublicID).WithHint("make one of your own")
 	}
 	return c, state, err
 }
 
-// lifts returns the reason of a freeze of c that by may lift. Owners and managers lift their own;
+// Lifts returns the reason of a freeze of c that by may lift. Owners and managers lift their own;
 // managers and deputies also let those back in who left the project and returned; the operator
 // lifts every freeze. What stopped account, project or provider as a whole is lifted there.
-func lifts(by identity.Actor, c credential.Credential) credential.Reason {
+func Lifts(by identity.Actor, c credential.Credential) credential.Reason {
 	if by.Operator || c.Reason == credential.LeftProject && by.In(c.ProjectID, identity.Deputy) {
 		return c.Reason
 	}
 	return credential.FrozenByOwner
 }
 
-// judgeRole says whether by may give or take a member's role in p, before and after. A deputy does
+// JudgeRole says whether by may give or take a member's role in p, before and after. A deputy does
 // what a manager does, except making managers; so neither does a deputy unmake one.
-func judgeRole(by identity.Actor, p project.Project, roles ...identity.Role) error {
+func JudgeRole(by identity.Actor, p project.Project, roles ...identity.Role) error {
 	if slices.Contains(roles, identity.Manager) && !by.In(p.ID, identity.Manager) {
 		return fault.New(fault.Denied, "only a manager of project %s decides about its managers", p.Name).WithHint("ask one of its managers")
 	}
 	return nil
 }
 
-// obstacle returns why c may not be in force whatever its owner wants, or "".
-func (b *Broker) obstacle(ctx context.Context, c credential.Credential) (credential.Reason, error) {
-	return standing.Obstacle(ctx, b.Store, b.now(), c)
-}
-
-// workIn finds a project in which by may work: as a member, while it is in force.
-func (b *Broker) workIn(ctx context.Context, by identity.Actor, ref string) (project.Project, error) {
-	p, err := b.project(ctx, by, ref, identity.User, identity.WriteKeys)
-	if err != nil {
-		return p, err
+// Account finds an account by id, or by a subject that only one has.
+func (g Gate) Account(ctx context.Context, ref string) (identity.Account, error) {
+	a, err := g.Store.Account(ctx, ref)
+	if fault.CodeOf(err) != fault.NotFound {
+		return a, err
 	}
-	return p, p.RefuseWork(b.now())
+	found, err := g.Store.ListAccounts(ctx, identity.Filter{Subject: ref, Limit: 2})
+	switch {
+	case err != nil:
+		return identity.Account{}, err
+	case ref == "" || len(found) == 0:
+		return identity.Account{}, fault.New(fault.NotFound, "there is no account %.80q", ref).WithHint("give an account's id (usr_…) or its subject; it exists once somebody has signed in")
+	case len(found) > 1:
+		return identity.Account{}, fault.New(fault.Conflict, "several accounts have the subject %.80q", ref).WithHint("give the id (usr_…) of the one that you mean")
+	}
+	return found[0], nil
 }
 
 func atLeast(r identity.Role) string {
