@@ -8,6 +8,7 @@ import (
 	"github.com/lanyardhq/lanyard/internal/feed"
 	"github.com/lanyardhq/lanyard/internal/store/database"
 	"github.com/lanyardhq/lanyard/internal/store/grid"
+	"github.com/lanyardhq/lanyard/internal/store/people"
 )
 
 // tx is a change under way.
@@ -50,14 +51,18 @@ func (s *Store) through(ctx context.Context, write func(context.Context, func(co
 	return err
 }
 
-// newGrid lends the part about virtual organisations our transactions.
-func (s *Store) newGrid() *grid.Grid {
-	lend := func(write func(context.Context, func(context.Context, *tx) error) error) func(context.Context, func(context.Context, grid.Tx) error) error {
-		return func(ctx context.Context, do func(context.Context, grid.Tx) error) error {
-			return write(ctx, func(ctx context.Context, t *tx) error { return do(ctx, t) })
-		}
+// lend makes our transactions those of a part of the store, which knows them as T.
+func lend[T any](write func(context.Context, func(context.Context, *tx) error) error, as func(*tx) T) func(context.Context, func(context.Context, T) error) error {
+	return func(ctx context.Context, do func(context.Context, T) error) error {
+		return write(ctx, func(ctx context.Context, t *tx) error { return do(ctx, as(t)) })
 	}
-	return &grid.Grid{DB: s.db, Box: s.box, Write: lend(s.write), Revoke: lend(s.revoke)}
+}
+
+func (s *Store) lendAll() {
+	forGrid := func(t *tx) grid.Tx { return t }
+	s.Grid = &grid.Grid{DB: s.db, Box: s.box, Write: lend(s.write, forGrid), Revoke: lend(s.revoke, forGrid)}
+	forPeople := func(t *tx) people.Tx { return t }
+	s.People = &people.People{DB: s.db, Box: s.box, Write: lend(s.write, forPeople), Revoke: lend(s.revoke, forPeople)}
 }
 
 // readHeads reads the heads, once.
@@ -73,11 +78,8 @@ func (t *tx) readHeads(ctx context.Context) (err error) {
 	return err
 }
 
-// Record implements grid.Tx.
-func (t *tx) Record(ctx context.Context, r audit.Record) error { return t.record(ctx, r) }
-
-// record appends to the audit chain.
-func (t *tx) record(ctx context.Context, r audit.Record) error {
+// Record appends to the audit chain.
+func (t *tx) Record(ctx context.Context, r audit.Record) error {
 	if err := t.readHeads(ctx); err != nil {
 		return err
 	}
@@ -96,8 +98,8 @@ func (t *tx) record(ctx context.Context, r audit.Record) error {
 	return nil
 }
 
-// keep records the change and the promise that goes with it.
-func (t *tx) keep(ctx context.Context, c audit.Change) error {
+// Keep records the change and the promise that goes with it.
+func (t *tx) Keep(ctx context.Context, c audit.Change) error {
 	if c.Once.Key != "" {
 		n, err := t.Exec(ctx, `INSERT INTO idempotency (actor, key, fingerprint, subject, at)
 			VALUES ($1, $2, $3, $4, $5) ON CONFLICT (actor, key) DO NOTHING`,
@@ -109,7 +111,7 @@ func (t *tx) keep(ctx context.Context, c audit.Change) error {
 			return database.Beaten(nil)
 		}
 	}
-	return t.record(ctx, c.Record)
+	return t.Record(ctx, c.Record)
 }
 
 // publish adds an entry to the feed.
@@ -147,7 +149,7 @@ func (s *Store) publishing(ctx context.Context, e edit, do func(context.Context,
 
 // finish keeps the change and publishes the thing.
 func (t *tx) finish(ctx context.Context, e edit) error {
-	if err := t.keep(ctx, e.change); err != nil {
+	if err := t.Keep(ctx, e.change); err != nil {
 		return err
 	}
 	return t.publish(ctx, e.topic, e.id)

@@ -221,7 +221,7 @@ func (s *Store) RecordUse(ctx context.Context, u credential.Use, record audit.Re
 		if err := t.saveUses(ctx, u); err != nil {
 			return err
 		}
-		return t.record(ctx, record)
+		return t.Record(ctx, record)
 	})
 }
 

@@ -19,6 +19,7 @@ import (
 	"github.com/lanyardhq/lanyard/internal/fault"
 	"github.com/lanyardhq/lanyard/internal/store/database"
 	"github.com/lanyardhq/lanyard/internal/store/grid"
+	"github.com/lanyardhq/lanyard/internal/store/people"
 	"github.com/lanyardhq/lanyard/internal/store/seal"
 )
 
@@ -38,6 +39,7 @@ type Config struct {
 // Store is an open database. It is safe for concurrent use.
 type Store struct {
 	*grid.Grid
+	*people.People
 	db     *database.DB
 	box    *seal.Box
 	now    func() time.Time
@@ -69,7 +71,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.Grid = s.newGrid()
+	s.lendAll()
 	texts, err := fs.Sub(migrations, "migrations")
 	if err == nil {
 		err = s.db.Migrate(ctx, texts)

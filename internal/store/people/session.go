@@ -1,4 +1,4 @@
-package store
+package people
 
 import (
 	"context"
@@ -30,7 +30,7 @@ func scanSession(r database.Row, more ...any) (s session.Session, err error) {
 	return s, nil
 }
 
-func (t *tx) insertSession(ctx context.Context, s session.Session, tokens ...session.Token) error {
+func insertSession(ctx context.Context, t Tx, s session.Session, tokens ...session.Token) error {
 	scopes, err := json.Marshal(s.Scopes)
 	if err != nil {
 		return fmt.Errorf("encode scopes: %w", err)
@@ -42,10 +42,10 @@ func (t *tx) insertSession(ctx context.Context, s session.Session, tokens ...ses
 	if err != nil {
 		return fmt.Errorf("insert session %s: %w", s.ID, err)
 	}
-	return t.insertTokens(ctx, tokens)
+	return insertTokens(ctx, t, tokens)
 }
 
-func (t *tx) insertTokens(ctx context.Context, tokens []session.Token) error {
+func insertTokens(ctx context.Context, t Tx, tokens []session.Token) error {
 	for _, k := range tokens {
 		if _, err := t.Exec(ctx, `INSERT INTO token (hash, session_id, used_for, expires_at) VALUES ($1, $2, $3, $4)`,
 			k.Hash, k.SessionID, string(k.Use), k.ExpiresAt); err != nil {
@@ -57,7 +57,7 @@ func (t *tx) insertTokens(ctx context.Context, tokens []session.Token) error {
 
 // endSessions ends the sessions in force that which selects, and forgets their tokens. which is a
 // condition that may use $2 and more for args.
-func (t *tx) endSessions(ctx context.Context, at time.Time, which string, args ...any) (int, error) {
+func endSessions(ctx context.Context, t Tx, at time.Time, which string, args ...any) (int, error) {
 	ids, err := database.List(ctx, t, database.Text, `UPDATE session SET ended_at = $1, generation = generation + 1
 		WHERE ended_at = 0 AND `+which+` RETURNING id`, append([]any{at}, args...)...)
 	if err != nil {
@@ -74,28 +74,28 @@ func (t *tx) endSessions(ctx context.Context, at time.Time, which string, args .
 // InsertSession adds a session with its first tokens. If spent is not nil, it also removes that
 // ticket under its Generation; if somebody else was first, nothing is written and the answer is
 // false.
-func (s *Store) InsertSession(ctx context.Context, n session.Session, tokens []session.Token, spent *session.Ticket, record audit.Record) (bool, error) {
+func (p *People) InsertSession(ctx context.Context, n session.Session, tokens []session.Token, spent *session.Ticket, record audit.Record) (bool, error) {
 	done := true
-	err := s.write(ctx, func(ctx context.Context, t *tx) (err error) {
+	err := p.Write(ctx, func(ctx context.Context, t Tx) (err error) {
 		if spent != nil {
-			if done, err = s.saveTicket(ctx, t, *spent, true); err != nil || !done {
+			if done, err = p.saveTicket(ctx, t, *spent, true); err != nil || !done {
 				return err
 			}
 		}
-		if err := t.insertSession(ctx, n, tokens...); err != nil {
+		if err := insertSession(ctx, t, n, tokens...); err != nil {
 			return err
 		}
-		return t.record(ctx, record)
+		return t.Record(ctx, record)
 	})
 	return done && err == nil, err
 }
 
 // Session finds the session and the account that a token's hash proves, whatever the state of all
 // three.
-func (s *Store) Session(ctx context.Context, hash string) (session.Session, session.Token, identity.Account, error) {
+func (p *People) Session(ctx context.Context, hash string) (session.Session, session.Token, identity.Account, error) {
 	k := session.Token{Hash: hash}
 	var a identity.Account
-	n, err := database.One(ctx, s.db, "session", func(r database.Row) (session.Session, error) {
+	n, err := database.One(ctx, p.DB, "session", func(r database.Row) (session.Session, error) {
 		return scanSession(r, append(accountFields(&a), &k.Use, &k.ExpiresAt)...)
 	}, `SELECT `+sessionColumns+`, `+accountColumns+`, k.used_for, k.expires_at
 		FROM token k JOIN session s ON s.id = k.session_id JOIN account a ON a.id = s.account_id WHERE k.hash = $1`, hash)
@@ -106,15 +106,15 @@ func (s *Store) Session(ctx context.Context, hash string) (session.Session, sess
 // Rotate turns the refresh token old into a spent one, adds tokens and writes LastSeenAt. If old is
 // not (or no longer) a refresh token of a session in force, nothing is written and the answer is
 // false.
-func (s *Store) Rotate(ctx context.Context, old string, n session.Session, tokens []session.Token) (done bool, err error) {
-	err = s.write(ctx, func(ctx context.Context, t *tx) error {
+func (p *People) Rotate(ctx context.Context, old string, n session.Session, tokens []session.Token) (done bool, err error) {
+	err = p.Write(ctx, func(ctx context.Context, t Tx) error {
 		rows, err := t.Exec(ctx, `UPDATE token SET used_for = $3 WHERE hash = $1 AND used_for = $4 AND session_id = $2
 			AND EXISTS (SELECT 1 FROM session WHERE id = $2 AND ended_at = 0)`,
 			old, n.ID, string(session.SpentToken), string(session.RefreshToken))
 		if done = rows == 1; err != nil || !done {
 			return err
 		}
-		if err := t.insertTokens(ctx, tokens); err != nil {
+		if err := insertTokens(ctx, t, tokens); err != nil {
 			return err
 		}
 		return t.Must(ctx, "session", `UPDATE session SET last_seen_at = $2, generation = generation + 1 WHERE id = $1`, n.ID, n.LastSeenAt)
@@ -123,8 +123,8 @@ func (s *Store) Rotate(ctx context.Context, old string, n session.Session, token
 }
 
 // TouchSession moves LastSeenAt forward, never back.
-func (s *Store) TouchSession(ctx context.Context, id string, at time.Time) error {
-	return s.write(ctx, func(ctx context.Context, t *tx) error {
+func (p *People) TouchSession(ctx context.Context, id string, at time.Time) error {
+	return p.Write(ctx, func(ctx context.Context, t Tx) error {
 		_, err := t.Exec(ctx, `UPDATE session SET last_seen_at = $2 WHERE id = $1 AND last_seen_at < $2`, id, at)
 		return err
 	})
@@ -132,22 +132,22 @@ func (s *Store) TouchSession(ctx context.Context, id string, at time.Time) error
 
 // EndSession ends a session at the record's time and forgets its tokens. One that is absent or has
 // ended is a NotFound fault.
-func (s *Store) EndSession(ctx context.Context, id string, record audit.Record) error {
-	return s.revoke(ctx, func(ctx context.Context, t *tx) error {
-		n, err := t.endSessions(ctx, record.At, "id = $2", id)
+func (p *People) EndSession(ctx context.Context, id string, record audit.Record) error {
+	return p.Revoke(ctx, func(ctx context.Context, t Tx) error {
+		n, err := endSessions(ctx, t, record.At, "id = $2", id)
 		if err == nil && n == 0 {
 			err = database.Absent("session")
 		}
 		if err != nil {
 			return err
 		}
-		return t.record(ctx, record)
+		return t.Record(ctx, record)
 	})
 }
 
 // ListSessions returns an account's sessions that have not ended, newest first.
-func (s *Store) ListSessions(ctx context.Context, accountID string) ([]session.Session, error) {
-	ss, err := database.List(ctx, s.db, func(r database.Row) (session.Session, error) { return scanSession(r) },
+func (p *People) ListSessions(ctx context.Context, accountID string) ([]session.Session, error) {
+	ss, err := database.List(ctx, p.DB, func(r database.Row) (session.Session, error) { return scanSession(r) },
 		`SELECT `+sessionColumns+` FROM session s WHERE s.account_id = $1 AND s.ended_at = 0 ORDER BY s.created_at DESC, s.id DESC`, accountID)
 	if err != nil {
 		return nil, fmt.Errorf("list sessions: %w", err)
@@ -156,31 +156,31 @@ func (s *Store) ListSessions(ctx context.Context, accountID string) ([]session.S
 }
 
 // InsertRobot adds a robot's account, its membership, its session and the token of that.
-func (s *Store) InsertRobot(ctx context.Context, a identity.Account, m project.Member, n session.Session, k session.Token, record audit.Record) error {
-	return s.write(ctx, func(ctx context.Context, t *tx) error {
-		if err := t.insertAccount(ctx, a); err != nil {
+func (p *People) InsertRobot(ctx context.Context, a identity.Account, m project.Member, n session.Session, k session.Token, record audit.Record) error {
+	return p.Write(ctx, func(ctx context.Context, t Tx) error {
+		if err := insertAccount(ctx, t, a); err != nil {
 			return err
 		}
-		if err := t.saveMember(ctx, m); err != nil {
+		if err := saveMember(ctx, t, m); err != nil {
 			return err
 		}
-		if err := t.insertSession(ctx, n, k); err != nil {
+		if err := insertSession(ctx, t, n, k); err != nil {
 			return err
 		}
-		return t.record(ctx, record)
+		return t.Record(ctx, record)
 	})
 }
 
 // EndRobot writes the account, which is frozen by then, and ends its sessions and forgets their
 // tokens.
-func (s *Store) EndRobot(ctx context.Context, a identity.Account, record audit.Record) error {
-	return s.revoke(ctx, func(ctx context.Context, t *tx) error {
-		if err := t.saveAccount(ctx, a); err != nil {
+func (p *People) EndRobot(ctx context.Context, a identity.Account, record audit.Record) error {
+	return p.Revoke(ctx, func(ctx context.Context, t Tx) error {
+		if err := saveAccount(ctx, t, a); err != nil {
 			return err
 		}
-		if _, err := t.endSessions(ctx, record.At, "account_id = $2", a.ID); err != nil {
+		if _, err := endSessions(ctx, t, record.At, "account_id = $2", a.ID); err != nil {
 			return err
 		}
-		return t.record(ctx, record)
+		return t.Record(ctx, record)
 	})
 }

@@ -1,4 +1,4 @@
-package store
+package people
 
 import (
 	"cmp"
@@ -18,12 +18,12 @@ func ticketPlace(t session.Ticket) seal.Place {
 }
 
 // InsertTicket adds one; an id or handle that is in use within the purpose is a Conflict fault.
-func (s *Store) InsertTicket(ctx context.Context, n session.Ticket) error {
-	sealed, err := s.box.Seal(ticketPlace(n), n.Data)
+func (p *People) InsertTicket(ctx context.Context, n session.Ticket) error {
+	sealed, err := p.Box.Seal(ticketPlace(n), n.Data)
 	if err != nil {
 		return fmt.Errorf("seal ticket: %w", err)
 	}
-	return s.write(ctx, func(ctx context.Context, t *tx) error {
+	return p.Write(ctx, func(ctx context.Context, t Tx) error {
 		_, err := t.Exec(ctx, `INSERT INTO ticket (id, purpose, handle, data, expires_at, generation) VALUES ($1, $2, $3, $4, $5, $6)`,
 			n.ID, n.Purpose, n.Handle, sealed, n.ExpiresAt, n.Generation)
 		if err != nil {
@@ -34,7 +34,7 @@ func (s *Store) InsertTicket(ctx context.Context, n session.Ticket) error {
 }
 
 // Ticket finds by id, or by handle if id is empty. Expired ones are NotFound faults.
-func (s *Store) Ticket(ctx context.Context, purpose, id, handle string, now time.Time) (session.Ticket, error) {
+func (p *People) Ticket(ctx context.Context, purpose, id, handle string, now time.Time) (session.Ticket, error) {
 	by := "id"
 	if id == "" {
 		by = "handle"
@@ -42,14 +42,14 @@ func (s *Store) Ticket(ctx context.Context, purpose, id, handle string, now time
 	if id == "" && handle == "" {
 		return session.Ticket{}, database.Absent("ticket")
 	}
-	t, err := database.One(ctx, s.db, "ticket", func(r database.Row) (t session.Ticket, err error) {
+	t, err := database.One(ctx, p.DB, "ticket", func(r database.Row) (t session.Ticket, err error) {
 		return t, r.Scan(&t.ID, &t.Purpose, &t.Handle, &t.Data, &t.ExpiresAt, &t.Generation)
 	}, `SELECT id, purpose, handle, data, expires_at, generation FROM ticket WHERE purpose = $1 AND `+by+` = $2 AND expires_at > $3`,
 		purpose, cmp.Or(id, handle), now)
 	if err != nil {
 		return t, err
 	}
-	if t.Data, err = s.box.Open(ticketPlace(t), t.Data); err != nil {
+	if t.Data, err = p.Box.Open(ticketPlace(t), t.Data); err != nil {
 		return session.Ticket{}, fmt.Errorf("open %s ticket: %w", purpose, err)
 	}
 	return t, nil
@@ -57,20 +57,20 @@ func (s *Store) Ticket(ctx context.Context, purpose, id, handle string, now time
 
 // SaveTicket writes Data and ExpiresAt under the Generation that n was read with, and reports
 // whether it was still that; remove deletes it likewise.
-func (s *Store) SaveTicket(ctx context.Context, n session.Ticket, remove bool) (done bool, err error) {
-	err = s.write(ctx, func(ctx context.Context, t *tx) (err error) {
-		done, err = s.saveTicket(ctx, t, n, remove)
+func (p *People) SaveTicket(ctx context.Context, n session.Ticket, remove bool) (done bool, err error) {
+	err = p.Write(ctx, func(ctx context.Context, t Tx) (err error) {
+		done, err = p.saveTicket(ctx, t, n, remove)
 		return err
 	})
 	return done && err == nil, err
 }
 
-func (s *Store) saveTicket(ctx context.Context, t *tx, n session.Ticket, remove bool) (bool, error) {
+func (p *People) saveTicket(ctx context.Context, t Tx, n session.Ticket, remove bool) (bool, error) {
 	if remove {
 		rows, err := t.Exec(ctx, `DELETE FROM ticket WHERE purpose = $1 AND id = $2 AND generation = $3`, n.Purpose, n.ID, n.Generation)
 		return rows == 1, err
 	}
-	sealed, err := s.box.Seal(ticketPlace(n), n.Data)
+	sealed, err := p.Box.Seal(ticketPlace(n), n.Data)
 	if err != nil {
 		return false, fmt.Errorf("seal ticket: %w", err)
 	}
@@ -80,8 +80,8 @@ func (s *Store) saveTicket(ctx context.Context, t *tx, n session.Ticket, remove 
 }
 
 // PurgeTickets removes tickets, tokens and sessions that expired or ended before the time.
-func (s *Store) PurgeTickets(ctx context.Context, before time.Time) error {
-	return s.write(ctx, func(ctx context.Context, t *tx) error {
+func (p *People) PurgeTickets(ctx context.Context, before time.Time) error {
+	return p.Write(ctx, func(ctx context.Context, t Tx) error {
 		for _, text := range []string{
 			`DELETE FROM ticket WHERE expires_at < $1`,
 			`DELETE FROM token WHERE expires_at < $1`,
@@ -100,13 +100,13 @@ func signingPlace(k session.SigningKey) seal.Place {
 }
 
 // SigningKeys returns all there are, oldest NotBefore first.
-func (s *Store) SigningKeys(ctx context.Context) ([]session.SigningKey, error) {
-	keys, err := database.List(ctx, s.db, func(r database.Row) (k session.SigningKey, err error) {
+func (p *People) SigningKeys(ctx context.Context) ([]session.SigningKey, error) {
+	keys, err := database.List(ctx, p.DB, func(r database.Row) (k session.SigningKey, err error) {
 		var sealed []byte
 		if err := r.Scan(&k.ID, &k.Algorithm, &sealed, &k.NotBefore, &k.RetiredAt); err != nil {
 			return k, err
 		}
-		private, err := s.box.Open(signingPlace(k), sealed)
+		private, err := p.Box.Open(signingPlace(k), sealed)
 		k.Private = material.Secret(private)
 		return k, err
 	}, `SELECT id, algorithm, private_key, not_before, retired_at FROM signing_key ORDER BY not_before, id`)
@@ -118,12 +118,12 @@ func (s *Store) SigningKeys(ctx context.Context) ([]session.SigningKey, error) {
 
 // InsertSigningKey adds a key, unless its algorithm already has one with the same or a later
 // NotBefore: then nothing is written and the answer is false.
-func (s *Store) InsertSigningKey(ctx context.Context, k session.SigningKey, record audit.Record) (done bool, err error) {
-	sealed, err := s.box.Seal(signingPlace(k), []byte(k.Private.Reveal()))
+func (p *People) InsertSigningKey(ctx context.Context, k session.SigningKey, record audit.Record) (done bool, err error) {
+	sealed, err := p.Box.Seal(signingPlace(k), []byte(k.Private.Reveal()))
 	if err != nil {
 		return false, fmt.Errorf("seal signing key: %w", err)
 	}
-	err = s.write(ctx, func(ctx context.Context, t *tx) error {
+	err = p.Write(ctx, func(ctx context.Context, t Tx) error {
 		rows, err := t.Exec(ctx, `INSERT INTO signing_key (id, algorithm, private_key, not_before, retired_at)
 			SELECT $1, $2, $3, $4, $5 WHERE NOT EXISTS (SELECT 1 FROM signing_key WHERE algorithm = $2 AND not_before >= $4)`,
 			k.ID, k.Algorithm, sealed, k.NotBefore, k.RetiredAt)
@@ -133,14 +133,14 @@ func (s *Store) InsertSigningKey(ctx context.Context, k session.SigningKey, reco
 		if done = rows == 1; !done {
 			return nil
 		}
-		return t.record(ctx, record)
+		return t.Record(ctx, record)
 	})
 	return done && err == nil, err
 }
 
 // PurgeSigningKeys removes those whose RetiredAt lies before the time.
-func (s *Store) PurgeSigningKeys(ctx context.Context, before time.Time) error {
-	return s.write(ctx, func(ctx context.Context, t *tx) error {
+func (p *People) PurgeSigningKeys(ctx context.Context, before time.Time) error {
+	return p.Write(ctx, func(ctx context.Context, t Tx) error {
 		_, err := t.Exec(ctx, `DELETE FROM signing_key WHERE retired_at > 0 AND retired_at < $1`, before)
 		return err
 	})

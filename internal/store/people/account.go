@@ -1,4 +1,4 @@
-package store
+package people
 
 import (
 	"context"
@@ -23,7 +23,7 @@ func scanAccount(r database.Row) (a identity.Account, err error) {
 	return a, r.Scan(accountFields(&a)...)
 }
 
-func (t *tx) insertAccount(ctx context.Context, a identity.Account) error {
+func insertAccount(ctx context.Context, t Tx, a identity.Account) error {
 	_, err := t.Exec(ctx, `INSERT INTO account (id, kind, issuer, subject, name, email, project_id, frozen_at, freeze_reason, created_at, last_seen_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
 		a.ID, string(a.Kind), a.Issuer, a.Subject, a.Name, a.Email, a.Project, a.FrozenAt, a.FreezeReason, a.CreatedAt, a.LastSeenAt)
@@ -34,35 +34,35 @@ func (t *tx) insertAccount(ctx context.Context, a identity.Account) error {
 }
 
 // saveAccount writes what can change of an account.
-func (t *tx) saveAccount(ctx context.Context, a identity.Account) error {
+func saveAccount(ctx context.Context, t Tx, a identity.Account) error {
 	return t.Must(ctx, "account", `UPDATE account SET name = $2, email = $3, frozen_at = $4, freeze_reason = $5 WHERE id = $1`,
 		a.ID, a.Name, a.Email, a.FrozenAt, a.FreezeReason)
 }
 
 // InsertAccount adds a.
-func (s *Store) InsertAccount(ctx context.Context, a identity.Account, change audit.Change) error {
-	return s.write(ctx, func(ctx context.Context, t *tx) error {
-		if err := t.insertAccount(ctx, a); err != nil {
+func (p *People) InsertAccount(ctx context.Context, a identity.Account, change audit.Change) error {
+	return p.Write(ctx, func(ctx context.Context, t Tx) error {
+		if err := insertAccount(ctx, t, a); err != nil {
 			return err
 		}
-		return t.keep(ctx, change)
+		return t.Keep(ctx, change)
 	})
 }
 
 // SaveAccount writes name, e-mail and whether the account is frozen.
-func (s *Store) SaveAccount(ctx context.Context, a identity.Account, change audit.Change) error {
-	return s.revoke(ctx, func(ctx context.Context, t *tx) error {
-		if err := t.saveAccount(ctx, a); err != nil {
+func (p *People) SaveAccount(ctx context.Context, a identity.Account, change audit.Change) error {
+	return p.Revoke(ctx, func(ctx context.Context, t Tx) error {
+		if err := saveAccount(ctx, t, a); err != nil {
 			return err
 		}
-		return t.keep(ctx, change)
+		return t.Keep(ctx, change)
 	})
 }
 
 // SignIn finds the account of (a.Issuer, a.Subject), brings name, e-mail and the time last seen up
 // to date, and returns it. Only if there is none, it adds a and writes record.
-func (s *Store) SignIn(ctx context.Context, a identity.Account, record audit.Record) (found identity.Account, err error) {
-	err = s.write(ctx, func(ctx context.Context, t *tx) error {
+func (p *People) SignIn(ctx context.Context, a identity.Account, record audit.Record) (found identity.Account, err error) {
+	err = p.Write(ctx, func(ctx context.Context, t Tx) error {
 		n, err := t.Exec(ctx, `UPDATE account SET name = $3, email = $4, last_seen_at = $5 WHERE issuer = $1 AND subject = $2`,
 			a.Issuer, a.Subject, a.Name, a.Email, a.LastSeenAt)
 		if err != nil {
@@ -73,21 +73,21 @@ func (s *Store) SignIn(ctx context.Context, a identity.Account, record audit.Rec
 			return err
 		}
 		found = a
-		if err := t.insertAccount(ctx, a); err != nil {
+		if err := insertAccount(ctx, t, a); err != nil {
 			return err
 		}
-		return t.record(ctx, record)
+		return t.Record(ctx, record)
 	})
 	return found, err
 }
 
 // Account finds by id.
-func (s *Store) Account(ctx context.Context, id string) (identity.Account, error) {
-	return database.One(ctx, s.db, "account", scanAccount, selectAccount+` WHERE a.id = $1`, id)
+func (p *People) Account(ctx context.Context, id string) (identity.Account, error) {
+	return database.One(ctx, p.DB, "account", scanAccount, selectAccount+` WHERE a.id = $1`, id)
 }
 
 // ListAccounts returns what f selects, oldest first.
-func (s *Store) ListAccounts(ctx context.Context, f identity.Filter) ([]identity.Account, error) {
+func (p *People) ListAccounts(ctx context.Context, f identity.Filter) ([]identity.Account, error) {
 	var c database.Conditions
 	c.Equal("a.kind", string(f.Kind))
 	c.Equal("a.issuer", f.Issuer)
@@ -98,7 +98,7 @@ func (s *Store) ListAccounts(ctx context.Context, f identity.Filter) ([]identity
 		c.Add(`(lower(a.name) LIKE ? ESCAPE '\' OR lower(a.email) LIKE ? ESCAPE '\' OR lower(a.subject) LIKE ? ESCAPE '\' OR lower(a.id) LIKE ? ESCAPE '\')`,
 			part, part, part, part)
 	}
-	as, err := database.List(ctx, s.db, scanAccount, selectAccount+c.String()+` ORDER BY a.created_at, a.id`+database.Limit(f.Limit), c.Args...)
+	as, err := database.List(ctx, p.DB, scanAccount, selectAccount+c.String()+` ORDER BY a.created_at, a.id`+database.Limit(f.Limit), c.Args...)
 	if err != nil {
 		return nil, fmt.Errorf("list accounts: %w", err)
 	}
@@ -107,33 +107,33 @@ func (s *Store) ListAccounts(ctx context.Context, f identity.Filter) ([]identity
 
 // EndSessions signs accounts out everywhere, those of one account or of one issuer, and returns
 // how many sessions ended.
-func (s *Store) EndSessions(ctx context.Context, accountID, issuer string, at time.Time, change audit.Change) (n int, err error) {
-	err = s.revoke(ctx, func(ctx context.Context, t *tx) error {
-		if n, err = t.endSessions(ctx, at, "account_id IN (SELECT id FROM account WHERE id = $2 OR issuer = $3)", accountID, issuer); err != nil {
+func (p *People) EndSessions(ctx context.Context, accountID, issuer string, at time.Time, change audit.Change) (n int, err error) {
+	err = p.Revoke(ctx, func(ctx context.Context, t Tx) error {
+		if n, err = endSessions(ctx, t, at, "account_id IN (SELECT id FROM account WHERE id = $2 OR issuer = $3)", accountID, issuer); err != nil {
 			return err
 		}
-		return t.keep(ctx, change)
+		return t.Keep(ctx, change)
 	})
 	return n, err
 }
 
 // FreezeProvider stops or readmits an issuer.
-func (s *Store) FreezeProvider(ctx context.Context, issuer string, frozen bool, change audit.Change) error {
+func (p *People) FreezeProvider(ctx context.Context, issuer string, frozen bool, change audit.Change) error {
 	text := `DELETE FROM frozen_provider WHERE issuer = $1`
 	if frozen {
 		text = `INSERT INTO frozen_provider (issuer) VALUES ($1) ON CONFLICT (issuer) DO NOTHING`
 	}
-	return s.revoke(ctx, func(ctx context.Context, t *tx) error {
+	return p.Revoke(ctx, func(ctx context.Context, t Tx) error {
 		if _, err := t.Exec(ctx, text, issuer); err != nil {
 			return fmt.Errorf("freeze provider %s: %w", issuer, err)
 		}
-		return t.keep(ctx, change)
+		return t.Keep(ctx, change)
 	})
 }
 
 // ListFrozenProviders names the issuers that are stopped.
-func (s *Store) ListFrozenProviders(ctx context.Context) ([]string, error) {
-	issuers, err := database.List(ctx, s.db, database.Text, `SELECT issuer FROM frozen_provider ORDER BY issuer`)
+func (p *People) ListFrozenProviders(ctx context.Context) ([]string, error) {
+	issuers, err := database.List(ctx, p.DB, database.Text, `SELECT issuer FROM frozen_provider ORDER BY issuer`)
 	if err != nil {
 		return nil, fmt.Errorf("list frozen providers: %w", err)
 	}
