@@ -87,8 +87,8 @@ type MemberOrder struct {
 
 // CredentialOrder asks for a credential.
 type CredentialOrder struct {
-	Kind    string `json:"kind"`    // s3key, proxy
-	Project string `json:"project"` // id or name
+	Kind    string `json:"kind"`    // s3key, proxy, grant
+	Project string `json:"project"` // id or name; empty for a grant that is the person's own
 	Name    string `json:"name"`
 	// Life in seconds or ExpiresAt; neither means the default.
 	Life      int64     `json:"life,omitempty"`
@@ -97,6 +97,8 @@ type CredentialOrder struct {
 	S3 *S3Rights `json:"s3,omitempty"`
 	// Proxy is required for a proxy.
 	Proxy *ProxyOrder `json:"proxy,omitempty"`
+	// Grant is required for a grant.
+	Grant *GrantOrder `json:"grant,omitempty"`
 }
 
 // S3Rights say what a key may do.
@@ -143,6 +145,7 @@ type Credential struct {
 	Region          string          `json:"region,omitempty"`
 	Rights          *S3Rights       `json:"rights,omitempty"`
 	Proxy           *Proxy          `json:"proxy,omitempty"`
+	Grant           *Grant          `json:"grant,omitempty"`
 	CreatedAt       time.Time       `json:"created_at"`
 	ExpiresAt       time.Time       `json:"expires_at"`
 	// EndsInSeconds stands beside ExpiresAt so that scripts need no clock; never negative.

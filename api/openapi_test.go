@@ -33,6 +33,9 @@ var wire = map[string]any{
 	"ProxyMaterial": api.ProxyMaterial{}, "VO": api.VO{}, "VOServer": api.VOServer{}, "VOGroup": api.VOGroup{}, "VOAttribute": api.VOAttribute{},
 	"VOMember": api.VOMember{}, "VOMemberOrder": api.VOMemberOrder{}, "VOList": api.List[api.VO]{}, "VOMemberList": api.List[api.VOMember]{},
 	"VOImportOrder": api.VOImportOrder{}, "VOImport": api.VOImport{}, "AccountCertificate": api.AccountCertificate{},
+	"Provider": api.Provider{}, "GrantOrder": api.GrantOrder{}, "Grant": api.Grant{}, "Approval": api.Approval{}, "TokenRequest": api.TokenRequest{},
+	"Token": api.Token{}, "Narrowing": api.Narrowing{}, "Subgrant": api.Subgrant{}, "ProviderList": api.List[api.Provider]{},
+	"SubgrantList":     api.List[api.Subgrant]{},
 	"CertificateNames": api.CertificateNames{}, "CertificateList": api.List[api.AccountCertificate]{},
 }
 
