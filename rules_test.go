@@ -27,8 +27,8 @@ var rows = map[string]int{
 	"api": 1, "internal/identity": 1, "internal/project": 1, "internal/bucket": 1, "internal/credential": 1,
 	"internal/audit": 1, "internal/session": 1, "internal/feed": 1, "internal/deliver": 1, "internal/objectstore": 1,
 	"internal/vo": 1,
-	// What every part of the broker begins with.
-	"internal/broker/access": 1,
+	// What the parts of the broker are made of.
+	"internal/broker/access": 1, "internal/broker/ledger": 1,
 	// How databases are spoken with.
 	"internal/store/database": 1, "internal/store/seal": 1,
 

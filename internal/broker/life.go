@@ -14,15 +14,6 @@ import (
 	"github.com/lanyardhq/lanyard/internal/identity"
 )
 
-// Receipt tells what a change stopped or brought back.
-type Receipt struct {
-	Credentials []credential.Credential
-	Sessions    int // signed out
-	// RefusedSince is when the last gateway confirmed; zero if not all did in time, or if there
-	// was nothing to change.
-	RefusedSince time.Time
-}
-
 // Extend moves the end of an active credential later: to now + life, to until, or as late as
 // allowed if both are zero. It never shortens: who asks for less than there is gets what there is.
 func (b *Broker) Extend(ctx context.Context, by identity.Actor, ref string, life time.Duration, until time.Time, once audit.Once) (credential.Credential, error) {
@@ -107,7 +98,7 @@ func (b *Broker) Thaw(ctx context.Context, by identity.Actor, ref string, once a
 	if err != nil {
 		return Receipt{}, err
 	}
-	why, err := b.refreeze(ctx, c)
+	why, err := b.stopping().Refreeze(ctx, c)
 	if err != nil {
 		return Receipt{}, err
 	}
@@ -121,25 +112,6 @@ func (b *Broker) Thaw(ctx context.Context, by identity.Actor, ref string, once a
 // obstacle returns why c may not be in force whatever its owner wants, or "".
 func (b *Broker) obstacle(ctx context.Context, c credential.Credential) (credential.Reason, error) {
 	return standing.Obstacle(ctx, b.Store, b.now(), c)
-}
-
-// refreeze stops a credential again if an obstacle came up while it was thawed, and returns which.
-func (b *Broker) refreeze(ctx context.Context, c credential.Credential) (credential.Reason, error) {
-	why, err := b.obstacle(ctx, c)
-	if err != nil || why == "" {
-		return "", err
-	}
-	c, _, err = b.Store.Credential(ctx, c.ID)
-	if err != nil {
-		return why, err
-	}
-	_, _, err = b.ledger().Change(ctx, identity.System(), c, audit.Once{}, "freeze", func(c credential.Credential) (credential.Credential, error) {
-		if c.Status != credential.Active {
-			return c, nil
-		}
-		return c.Freeze(b.now(), why)
-	})
-	return why, err
 }
 
 // RecordUses notes what gateways report of accepted credentials.

@@ -88,7 +88,7 @@ func (b *Broker) RemoveMember(ctx context.Context, by identity.Actor, ref, accou
 // leave ends a membership and freezes the keys that it gave.
 func (b *Broker) leave(ctx context.Context, by identity.Actor, m project.Member) (Receipt, error) {
 	f := credential.Filter{ProjectID: m.ProjectID, OwnerID: m.AccountID}
-	return b.stop(ctx, by, f, credential.LeftProject, func() (seq int64, sessions int, err error) {
+	return b.stopping().Stop(ctx, by, f, credential.LeftProject, func() (seq int64, sessions int, err error) {
 		record := audit.By(by, b.now(), "member.remove", m.AccountID, m.ProjectID).With("role", string(m.Role)).With("source", m.Source)
 		return 0, 0, b.Store.DeleteMember(ctx, m.ProjectID, m.AccountID, audit.Change{Record: record})
 	})
