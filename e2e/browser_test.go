@@ -287,3 +287,34 @@ func (p *tab) violations(axe string) []string {
 	p.check(json.Unmarshal(found, &out))
 	return out
 }
+
+// look holds what must be true of all pages: they can be used by everybody, on small screens too,
+// and weigh little.
+func (p *tab) look(axe, name string) {
+	p.t.Helper()
+	weight := eval[struct{ Bytes, Requests int }](p, `(() => { const all = [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")];
+		return {bytes: all.reduce((n, e) => n + e.encodedBodySize + 500, 0), requests: all.length} })()`)
+	if weight.Bytes > 60_000 || weight.Requests > 4 || weight.Bytes < 2000 {
+		p.t.Errorf("%s weighs %d bytes in %d requests", name, weight.Bytes, weight.Requests)
+	}
+	p.do(chromedp.EmulateViewport(320, 700))
+	if wide := eval[int](p, `document.documentElement.scrollWidth`); wide > 320 {
+		p.t.Errorf("%s is %d pixels wide on a screen of 320", name, wide)
+	}
+	p.do(chromedp.EmulateViewport(1000, 700))
+	for _, scheme := range []string{"light", "dark"} {
+		p.scheme(scheme)
+		for _, v := range p.violations(axe) {
+			p.t.Errorf("%s, %s: %s", name, scheme, v)
+		}
+	}
+}
+
+// visit opens a page and looks at it.
+func (p *tab) visit(axe, name, path string, status int64) {
+	p.t.Helper()
+	if got := p.open(path); got != status {
+		p.t.Errorf("%s: status %d, want %d", name, got, status)
+	}
+	p.look(axe, name)
+}

@@ -289,32 +289,8 @@ func everyPage(t *testing.T, s *site, chromium context.Context) {
 	script := axe(t)
 	p := s.newTab(t, chromium, true)
 	p.dialogs() // the page with the secret asks before it is left
-	look := func(name string) {
-		t.Helper()
-		weight := eval[struct{ Bytes, Requests int }](p, `(() => { const all = [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")];
-			return {bytes: all.reduce((n, e) => n + e.encodedBodySize + 500, 0), requests: all.length} })()`)
-		if weight.Bytes > 60_000 || weight.Requests > 4 || weight.Bytes < 2000 {
-			t.Errorf("%s weighs %d bytes in %d requests", name, weight.Bytes, weight.Requests)
-		}
-		p.do(chromedp.EmulateViewport(320, 700))
-		if wide := eval[int](p, `document.documentElement.scrollWidth`); wide > 320 {
-			t.Errorf("%s is %d pixels wide on a screen of 320", name, wide)
-		}
-		p.do(chromedp.EmulateViewport(1000, 700))
-		for _, scheme := range []string{"light", "dark"} {
-			p.scheme(scheme)
-			for _, v := range p.violations(script) {
-				t.Errorf("%s, %s: %s", name, scheme, v)
-			}
-		}
-	}
-	visit := func(name, path string, status int64) {
-		t.Helper()
-		if got := p.open(path); got != status {
-			t.Errorf("%s: status %d, want %d", name, got, status)
-		}
-		look(name)
-	}
+	look := func(name string) { t.Helper(); p.look(script, name) }
+	visit := func(name, path string, status int64) { t.Helper(); p.visit(script, name, path, status) }
 	visit("chooser", "/login", 200)
 	visit("failed sign-in", "/login/callback/nowhere", 403)
 	visit("password", "/login/local", 200)

@@ -26,7 +26,8 @@ type gridSite struct {
 
 const ada, fixtureCA = "/DC=test/DC=lanyard/OU=Users/CN=Ada Tester", "/DC=test/DC=lanyard/CN=Lanyard Fixture CA"
 
-func newGridSite(t testing.TB) *gridSite {
+// newGridSite starts one; more are settings of the section grid.
+func newGridSite(t testing.TB, more ...string) *gridSite {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "grid")
 	if err != nil {
@@ -38,15 +39,15 @@ func newGridSite(t testing.TB) *gridSite {
 		t.Fatal(err)
 	}
 	port := freePorts(t, 1)[0]
-	g.site = newSite(t, settings{extra: fmt.Sprintf(`grid: {certificates: %s, online_ca: {enabled: true}}
+	g.site = newSite(t, settings{extra: fmt.Sprintf(`grid: {certificates: %[1]s, online_ca: {enabled: true}%[4]s}
 vos:
   - name: climate
     host: localhost
-    port: %s
+    port: %[2]s
     listen: 127.0.0.1:%[2]s
     groups: [{name: /climate, roles: [production]}, {name: /climate/ocean, roles: [pilot]}]
-    members: [{project: "%s"}, {fqan: /climate/Role=production, project: "%[3]s", role: manager}]
-`, g.certDir, port, projectA)})
+    members: [{project: "%[3]s"}, {fqan: /climate/Role=production, project: "%[3]s", role: manager}]
+`, g.certDir, port, projectA, strings.Join(append([]string{""}, more...), ", "))})
 	g.run(command{args: []string{"admin", "--socket", filepath.Join(g.site.dir, "data/admin.sock"), "vo", "member", "add", "climate", ada,
 		"--ca", fixtureCA, "--group", "/climate/ocean", "--group", "/climate/ocean/Role=pilot"}}).ok(t)
 	g.install()

@@ -34,6 +34,7 @@ func Functions() template.FuncMap {
 		"scope":    scope,
 		"way":      way,
 		"voms":     attributes,
+		"path":     path,
 		"sentence": sentence,
 		"count":    func(i int) int { return i + 1 },
 	}
@@ -206,6 +207,11 @@ func scope(s identity.Scope) string {
 		identity.ReadProjects:  "see your projects and their members",
 		identity.WriteProjects: "change the members and robots of projects that you manage",
 	}[s]
+}
+
+// path lets a name of a certificate, or an FQAN, be broken before its slashes.
+func path(s string) template.HTML {
+	return template.HTML(strings.ReplaceAll(template.HTMLEscapeString(s), "/", "<wbr>/")) //nolint:gosec // escaped
 }
 
 // sentence writes a message of a fault as a sentence of its own.
