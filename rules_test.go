@@ -21,7 +21,7 @@ const module = "github.com/lanyardhq/lanyard"
 // rows is the dependency rule of the design: a package imports from lower rows only. A name that
 // ends in /… stands for all packages below it.
 var rows = map[string]int{
-	"material": 0, "sigv4": 0, "internal/fault": 0, "internal/sigv2": 0,
+	"material": 0, "sigv4": 0, "wlcg": 0, "internal/fault": 0, "internal/sigv2": 0,
 	"proxycert/…": 0, "proxycert": 0, "voms": 0, "voms/…": 0,
 
 	"api": 1, "internal/identity": 1, "internal/project": 1, "internal/bucket": 1, "internal/credential": 1,
@@ -63,7 +63,7 @@ var grid = []string{"proxycert/dn", "proxycert/keyfile", "proxycert/trust", "pro
 var shared = []string{"internal/cli/console", "internal/cli/lifecycle", "internal/cli/site"}
 
 // public packages can be imported by other programs, so they import nothing internal.
-var public = []string{"material", "sigv4", "api", "client", "proxycert/dn", "proxycert/keyfile",
+var public = []string{"material", "sigv4", "wlcg", "api", "client", "proxycert/dn", "proxycert/keyfile",
 	"proxycert/trust", "proxycert", "voms", "voms/protocol"}
 
 // outside is what stands beside the product: programs and tests that drive it.
