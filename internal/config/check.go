@@ -1,36 +1,15 @@
 package config
 
 import (
-	"cmp"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 
-	"github.com/goccy/go-yaml/token"
+	"github.com/lanyardhq/lanyard/internal/config/strict"
 )
 
 // A Mistake is one thing that the operator must put right.
-type Mistake struct {
-	File         string
-	Line, Column int    // from 1; 0 if the whole file is meant
-	Key          string // s3.url, projects[0].name; may be empty
-	Text         string // what is wrong, and what would be right
-}
-
-// String renders it as compilers do, so that editors jump to it.
-func (m Mistake) String() string {
-	s := m.File
-	if m.Line > 0 {
-		s = fmt.Sprintf("%s:%d:%d", m.File, m.Line, m.Column)
-	}
-	if m.Key != "" {
-		s += ": " + m.Key
-	}
-	return s + ": " + m.Text
-}
+type Mistake = strict.Mistake
 
 const maxFile = 1 << 20 // bytes
 
@@ -61,15 +40,11 @@ func parse(path, dir string, text []byte, dataDir string) (Config, []Mistake) {
 	c := Default(dataDir)
 	// What lies in the data directory is placed anew: the file may move the directory.
 	c.AdminSocket, c.MasterKeyFile, c.Upstream.Directory = "", "", ""
-	d := &decoder{file: path, at: map[string]*token.Position{}, broken: map[string]bool{}}
-	d.decode(text, &c)
+	d := strict.Decode(path, text, &c)
 	c.resolve(dir)
 	c.place()
-	d.judge(c)
-	slices.SortStableFunc(d.mistakes, func(a, b Mistake) int {
-		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
-	})
-	return c, d.mistakes
+	judge{d}.all(c)
+	return c, d.Mistakes()
 }
 
 // resolve makes file names absolute, seen from dir.
@@ -95,23 +70,4 @@ func (c *Config) resolve(dir string) {
 			*n = filepath.Join(dir, *n)
 		}
 	}
-}
-
-// wrong notes a mistake at key, or at the nearest key above it that the file has. What could not be
-// decoded is not judged: its value is not what the operator wrote.
-func (d *decoder) wrong(key, format string, args ...any) {
-	m := Mistake{File: d.file, Key: key, Text: fmt.Sprintf(format, args...)}
-	for k := key; k != ""; k = above(k) {
-		if d.broken[k] {
-			return
-		}
-		if p := d.at[k]; p != nil && m.Line == 0 {
-			m.Line, m.Column = p.Line, p.Column
-		}
-	}
-	d.mistakes = append(d.mistakes, m)
-}
-
-func above(key string) string {
-	return key[:max(0, strings.LastIndexAny(key, ".["))]
 }

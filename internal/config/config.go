@@ -7,6 +7,7 @@ package config
 import (
 	"path/filepath"
 
+	"github.com/lanyardhq/lanyard/internal/config/strict"
 	"github.com/lanyardhq/lanyard/internal/login"
 )
 
@@ -42,6 +43,13 @@ type Config struct {
 	VOs     []VO     `yaml:"vos"`
 	Log     Log      `yaml:"log"`
 }
+
+// What operators write: 36h or 7d; 150TB; 2027-12-31.
+type (
+	Duration = strict.Duration
+	Size     = strict.Size
+	Time     = strict.Time
+)
 
 // Role is a part of the server.
 type Role string

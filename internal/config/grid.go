@@ -143,7 +143,7 @@ func (c Config) ProviderTitles() map[string]string {
 }
 
 // grid judges what is about X.509 and VOs.
-func (d *decoder) grid(c Config) {
+func (d judge) grid(c Config) {
 	if _, err := onlineca.CheckBase(c.CABase()); err != nil {
 		d.faults("grid.online_ca.base", err)
 	}
@@ -154,25 +154,25 @@ func (d *decoder) grid(c Config) {
 			d.faults(key, err)
 		}
 		if names[v.Name] {
-			d.wrong(key+".name", "VO %s stands twice", v.Name)
+			d.Wrong(key+".name", "VO %s stands twice", v.Name)
 		}
 		names[v.Name] = true
 		if !hostName(v.Host) {
-			d.wrong(key+".host", "%q is not a host name in lower case: attribute certificates name it", v.Host)
+			d.Wrong(key+".host", "%q is not a host name in lower case: attribute certificates name it", v.Host)
 		}
 		if v.Port < 1 || v.Port > 65535 {
-			d.wrong(key+".port", "%d is not a port: VOMS servers usually have 15000 and up", v.Port)
+			d.Wrong(key+".port", "%d is not a port: VOMS servers usually have 15000 and up", v.Port)
 		}
 		d.oneOf(key+".fqans", cmp.Or(w.FQANs, "long"), "long", "short")
 		if _, _, err := net.SplitHostPort(w.ListenAt()); err != nil {
-			d.wrong(key+".listen", "%q is not host:port, such as 0.0.0.0:15000", w.Listen)
+			d.Wrong(key+".listen", "%q is not host:port, such as 0.0.0.0:15000", w.Listen)
 		} else if other := listen[w.ListenAt()]; other != "" {
-			d.wrong(key+".listen", "%s is used by %s too", w.ListenAt(), other)
+			d.Wrong(key+".listen", "%s is used by %s too", w.ListenAt(), other)
 		}
 		listen[w.ListenAt()] = key + ".listen"
 		d.tls(key+".tls", w.TLS)
 		if w.TLS.Cert == "" && !c.Grid.OnlineCA.Enabled {
-			d.wrong(key+".tls", "the attribute authority needs a certificate: name its files, or turn grid.online_ca on to have one made")
+			d.Wrong(key+".tls", "the attribute authority needs a certificate: name its files, or turn grid.online_ca on to have one made")
 		}
 		if w.LDAP.URL != "" {
 			d.faults(key+".ldap", w.LDAP.Check())

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lanyardhq/lanyard/internal/config/strict"
 	"github.com/lanyardhq/lanyard/internal/credential"
 	"github.com/lanyardhq/lanyard/internal/fault"
 	"github.com/lanyardhq/lanyard/internal/identity"
@@ -17,16 +18,18 @@ import (
 )
 
 // judge finds what only the whole configuration shows.
-func (d *decoder) judge(c Config) {
+type judge struct{ *strict.Decoder }
+
+func (d judge) all(c Config) {
 	d.oneOf("reveal", c.Reveal, "once", "always")
 	d.oneOf("database.driver", c.Database.Driver, "sqlite", "postgres")
 	d.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	d.oneOf("log.format", c.Log.Format, "text", "json")
 	if u, err := url.Parse(c.Help); c.Help != "" && (err != nil || u.Scheme != "https" && u.Scheme != "mailto") {
-		d.wrong("help", "%q is not an address: write https://… or mailto:…", c.Help)
+		d.Wrong("help", "%q is not an address: write https://… or mailto:…", c.Help)
 	}
 	if len(c.Roles) == 0 {
-		d.wrong("roles", "at least one is needed")
+		d.Wrong("roles", "at least one is needed")
 	}
 	for i, r := range c.Roles {
 		d.oneOf(fmt.Sprintf("roles[%d]", i), string(r), string(PortalRole), string(APIRole), string(IssuerRole), string(AARole), string(GatewayRole), string(WorkerRole))
@@ -42,7 +45,7 @@ func (d *decoder) judge(c Config) {
 	}{{"s3key", c.Lifetimes.S3Key}, {"proxy", c.Lifetimes.Proxy}} {
 		d.lifetime("lifetimes."+l.kind, l.Default, l.Max)
 		if l.Max <= 0 {
-			d.wrong("lifetimes."+l.kind+".max", "a maximum is needed: write 7d, for example")
+			d.Wrong("lifetimes."+l.kind+".max", "a maximum is needed: write 7d, for example")
 		}
 	}
 	for _, l := range []struct {
@@ -50,7 +53,7 @@ func (d *decoder) judge(c Config) {
 		n   int
 	}{{"keys_per_account", c.Limits.KeysPerAccount}, {"keys_per_hour", c.Limits.KeysPerHour}, {"api_per_minute", c.Limits.APIPerMinute}} {
 		if l.n < 0 {
-			d.wrong("limits."+l.key, "%d is negative; 0 means no limit", l.n)
+			d.Wrong("limits."+l.key, "%d is negative; 0 means no limit", l.n)
 		}
 	}
 	d.signIn(c)
@@ -58,7 +61,7 @@ func (d *decoder) judge(c Config) {
 	d.grid(c)
 }
 
-func (d *decoder) oneOf(key, value string, allowed ...string) {
+func (d judge) oneOf(key, value string, allowed ...string) {
 	if slices.Contains(allowed, value) {
 		return
 	}
@@ -66,98 +69,98 @@ func (d *decoder) oneOf(key, value string, allowed ...string) {
 	if len(allowed) > 2 {
 		text = fmt.Sprintf("%q is not possible here; use one of %s", value, strings.Join(allowed, ", "))
 	}
-	d.wrong(key, "%s", text)
+	d.Wrong(key, "%s", text)
 }
 
-func (d *decoder) storage(c Config, in internal) {
+func (d judge) storage(c Config, in internal) {
 	if c.Database.Driver == "postgres" && c.Database.URLFile == "" {
-		d.wrong("database.url_file", "PostgreSQL needs a file with its URL, such as postgres://lanyard:…@db.example.org/lanyard?sslmode=verify-full")
+		d.Wrong("database.url_file", "PostgreSQL needs a file with its URL, such as postgres://lanyard:…@db.example.org/lanyard?sslmode=verify-full")
 	}
 	d.secret("database.url_file", c.Database.URLFile)
 	if _, err := c.MasterKeyFile.Read(); err != nil && !errors.Is(err, fs.ErrNotExist) { // it is made at the first start
-		d.wrong("master_key_file", "%s", err)
+		d.Wrong("master_key_file", "%s", err)
 	}
 	if c.Upstream.Endpoint == "" {
 		if c.Upstream.AccessKeyFile != "" || c.Upstream.SecretKeyFile != "" {
-			d.wrong("upstream", "keys are given without an endpoint")
+			d.Wrong("upstream", "keys are given without an endpoint")
 		}
 		return
 	}
 	d.address("upstream.endpoint", c.Upstream.Endpoint, in)
 	if c.Upstream.AccessKeyFile == "" || c.Upstream.SecretKeyFile == "" {
-		d.wrong("upstream", "an endpoint needs access_key_file and secret_key_file")
+		d.Wrong("upstream", "an endpoint needs access_key_file and secret_key_file")
 	}
 	d.secret("upstream.access_key_file", c.Upstream.AccessKeyFile)
 	d.secret("upstream.secret_key_file", c.Upstream.SecretKeyFile)
 }
 
-func (d *decoder) projects(ps []Project, longest Duration) {
+func (d judge) projects(ps []Project, longest Duration) {
 	seen := map[string]bool{}
 	for i, p := range ps {
 		key := fmt.Sprintf("projects[%d]", i)
 		if err := project.CheckName(p.Name); err != nil {
-			d.wrong(key+".name", "%s", err)
+			d.Wrong(key+".name", "%s", err)
 		}
 		if seen[p.Name] {
-			d.wrong(key+".name", "project %s stands twice", p.Name)
+			d.Wrong(key+".name", "project %s stands twice", p.Name)
 		}
 		seen[p.Name] = true
 		if p.QuotaBuckets < 0 {
-			d.wrong(key+".quota_buckets", "%d is negative; 0 means no limit", p.QuotaBuckets)
+			d.Wrong(key+".quota_buckets", "%d is negative; 0 means no limit", p.QuotaBuckets)
 		}
 		d.lifetime(key, p.DefaultLife, p.MaxLife)
 		if p.MaxLife > longest {
-			d.wrong(key+".max_life", "%s is more than the installation's maximum, %s", words(p.MaxLife), words(longest))
+			d.Wrong(key+".max_life", "%s is more than the installation's maximum, %s", words(p.MaxLife), words(longest))
 		}
 		members := map[Member]bool{}
 		for j, m := range p.Members {
 			d.member(fmt.Sprintf("%s.members[%d]", key, j), m)
 			m.Role = ""
 			if members[m] {
-				d.wrong(fmt.Sprintf("%s.members[%d]", key, j), "%s stands twice in this project", m.Subject)
+				d.Wrong(fmt.Sprintf("%s.members[%d]", key, j), "%s stands twice in this project", m.Subject)
 			}
 			members[m] = true
 		}
 	}
 }
 
-func (d *decoder) member(key string, m Member) {
+func (d judge) member(key string, m Member) {
 	if m.Subject == "" {
-		d.wrong(key+".subject", "who is meant? Give the subject that the identity provider uses, or the name of a local user")
+		d.Wrong(key+".subject", "who is meant? Give the subject that the identity provider uses, or the name of a local user")
 	}
 	if identity.Role(m.Role).Rank() == 0 {
 		d.oneOf(key+".role", m.Role, string(identity.User), string(identity.Deputy), string(identity.Manager))
 	}
 }
 
-func (d *decoder) lifetime(key string, def, longest Duration) {
+func (d judge) lifetime(key string, def, longest Duration) {
 	if longest > 0 && def > longest {
 		name := ".default"
 		if strings.HasPrefix(key, "projects") {
 			name = ".default_life"
 		}
-		d.wrong(key+name, "the default (%s) is longer than the maximum (%s)", words(def), words(longest))
+		d.Wrong(key+name, "the default (%s) is longer than the maximum (%s)", words(def), words(longest))
 	}
 }
 
 func words(d Duration) string { return credential.Words(time.Duration(d)) }
 
-func (d *decoder) secret(key string, f SecretFile) {
+func (d judge) secret(key string, f SecretFile) {
 	if f == "" {
 		return
 	}
 	if _, err := f.Read(); err != nil {
-		d.wrong(key, "%s", err)
+		d.Wrong(key, "%s", err)
 	}
 }
 
 // signIn asks login itself about each provider and user, one at a time to know where each stands.
-func (d *decoder) signIn(c Config) {
+func (d judge) signIn(c Config) {
 	seen := map[string]bool{}
 	for i, p := range c.SignIn.Providers {
 		key := fmt.Sprintf("sign_in.providers[%d]", i)
 		if seen[p.ID] || seen[p.Issuer] {
-			d.wrong(key, "its id or issuer stands twice")
+			d.Wrong(key, "its id or issuer stands twice")
 		}
 		seen[p.ID], seen[p.Issuer] = true, true
 		d.secret(key+".client_secret_file", p.ClientSecretFile)
@@ -168,7 +171,7 @@ func (d *decoder) signIn(c Config) {
 	for i, u := range c.SignIn.Local.Users {
 		key := fmt.Sprintf("sign_in.local.users[%d]", i)
 		if names[u.Name] {
-			d.wrong(key+".name", "%s stands twice", u.Name)
+			d.Wrong(key+".name", "%s stands twice", u.Name)
 		}
 		names[u.Name] = true
 		_, err := login.New(login.Config{URL: c.Portal.URL, Local: login.Local{Users: []login.LocalUser{u}}})
@@ -177,7 +180,7 @@ func (d *decoder) signIn(c Config) {
 }
 
 // faults notes each of the errors that err joins.
-func (d *decoder) faults(key string, err error) {
+func (d judge) faults(key string, err error) {
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		for _, e := range joined.Unwrap() {
 			d.faults(key, e)
@@ -189,31 +192,31 @@ func (d *decoder) faults(key string, err error) {
 		if f, ok := errors.AsType[*fault.Fault](err); ok && f.Hint != "" {
 			text += "; " + f.Hint
 		}
-		d.wrong(key, "%s", text)
+		d.Wrong(key, "%s", text)
 	}
 }
 
-func (d *decoder) clients(cs []Client) {
+func (d judge) clients(cs []Client) {
 	seen := map[string]bool{}
 	for i, c := range cs {
 		key := fmt.Sprintf("clients[%d]", i)
 		if c.ID == "" {
-			d.wrong(key+".id", "a client needs an id")
+			d.Wrong(key+".id", "a client needs an id")
 		}
 		if seen[c.ID] {
-			d.wrong(key+".id", "client %s stands twice", c.ID)
+			d.Wrong(key+".id", "client %s stands twice", c.ID)
 		}
 		seen[c.ID] = true
 		if c.Algorithm != "" {
 			d.oneOf(key+".algorithm", c.Algorithm, "RS256", "ES256")
 		}
 		if len(c.RedirectURIs) == 0 {
-			d.wrong(key+".redirect_uris", "a client needs at least one address that people come back to")
+			d.Wrong(key+".redirect_uris", "a client needs at least one address that people come back to")
 		}
 		for j, s := range c.RedirectURIs {
 			u, err := url.Parse(s)
 			if err != nil || u.Host == "" || u.Fragment != "" || u.Scheme != "https" && (u.Scheme != "http" || !(internal{}).plain(u.Hostname())) {
-				d.wrong(fmt.Sprintf("%s.redirect_uris[%d]", key, j), "%q is not an https address (http is for loopback only)", s)
+				d.Wrong(fmt.Sprintf("%s.redirect_uris[%d]", key, j), "%q is not an https address (http is for loopback only)", s)
 			}
 		}
 		d.secret(key+".secret_file", c.SecretFile)

@@ -20,7 +20,7 @@ type internal struct {
 	names    []string
 }
 
-func (d *decoder) networks(list []string) (in internal) {
+func (d judge) networks(list []string) (in internal) {
 	for i, s := range list {
 		p, err := netip.ParsePrefix(s)
 		if err != nil {
@@ -34,7 +34,7 @@ func (d *decoder) networks(list []string) (in internal) {
 		case hostName(s):
 			in.names = append(in.names, s)
 		default:
-			d.wrong(fmt.Sprintf("internal_networks[%d]", i), "%q is neither a network (10.0.0.0/8), an address nor a host name", s)
+			d.Wrong(fmt.Sprintf("internal_networks[%d]", i), "%q is neither a network (10.0.0.0/8), an address nor a host name", s)
 		}
 	}
 	return in
@@ -66,7 +66,7 @@ func hostName(s string) bool {
 	return true
 }
 
-func (d *decoder) listeners(c Config, in internal) {
+func (d judge) listeners(c Config, in internal) {
 	seen := map[string]string{}
 	for _, l := range []struct {
 		key, address string
@@ -78,11 +78,11 @@ func (d *decoder) listeners(c Config, in internal) {
 		}
 		host, port, err := net.SplitHostPort(l.address)
 		if n, convErr := strconv.Atoi(port); err != nil || convErr != nil || n < 0 || n > 65535 {
-			d.wrong(key, "%q is not host:port, such as 127.0.0.1:8080", l.address)
+			d.Wrong(key, "%q is not host:port, such as 127.0.0.1:8080", l.address)
 			continue
 		}
 		if other := seen[l.address]; other != "" && port != "0" {
-			d.wrong(key, "%s is used by %s too", l.address, other)
+			d.Wrong(key, "%s is used by %s too", l.address, other)
 		}
 		seen[l.address] = key
 		if host == "" {
@@ -92,15 +92,15 @@ func (d *decoder) listeners(c Config, in internal) {
 			continue
 		}
 		if l.tls.Cert == "" && !in.plain(host) {
-			d.wrong(key, "plain HTTP at %s would send keys and sessions in clear: give %s.tls, listen on loopback, or name the network under internal_networks", l.address, l.key)
+			d.Wrong(key, "plain HTTP at %s would send keys and sessions in clear: give %s.tls, listen on loopback, or name the network under internal_networks", l.address, l.key)
 		}
 		d.tls(l.key+".tls", l.tls)
 	}
 }
 
-func (d *decoder) tls(at string, t TLS) {
+func (d judge) tls(at string, t TLS) {
 	if (t.Cert == "") != (t.Key == "") {
-		d.wrong(at, "cert and key belong together")
+		d.Wrong(at, "cert and key belong together")
 		return
 	}
 	if t.Cert != "" {
@@ -109,14 +109,14 @@ func (d *decoder) tls(at string, t TLS) {
 			err = pair(t.Cert, key)
 		}
 		if err != nil {
-			d.wrong(at, "%s", err)
+			d.Wrong(at, "%s", err)
 		}
 	}
 }
 
 // hosts holds portal and gateway apart: an object that somebody uploaded must never run in the
 // portal's origin.
-func (d *decoder) hosts(c Config, in internal) {
+func (d judge) hosts(c Config, in internal) {
 	portal := d.address("portal.url", c.Portal.URL, in)
 	s3 := d.address("s3.url", c.S3.URL, in)
 	for i, h := range append([]string{s3}, c.S3.MoreHosts...) {
@@ -124,29 +124,29 @@ func (d *decoder) hosts(c Config, in internal) {
 		if i == 0 {
 			key = "s3.url"
 		} else if !hostName(h) {
-			d.wrong(key, "%q is not a host name in lower case", h)
+			d.Wrong(key, "%q is not a host name in lower case", h)
 			continue
 		}
 		if portal != "" && (h == portal || h != "" && strings.HasSuffix(portal, "."+h)) {
-			d.wrong(key, "the portal's host (%s) is %s or below it; what people upload would run in the portal's name, so give each a host name of its own", portal, h)
+			d.Wrong(key, "the portal's host (%s) is %s or below it; what people upload would run in the portal's name, so give each a host name of its own", portal, h)
 		}
 	}
 	if c.S3.Region == "" || strings.ContainsAny(c.S3.Region, "/ \t\r\n") {
-		d.wrong("s3.region", "%q is not a region: it goes into signatures, so use letters, digits and dashes", c.S3.Region)
+		d.Wrong("s3.region", "%q is not a region: it goes into signatures, so use letters, digits and dashes", c.S3.Region)
 	}
 }
 
 // address checks a public URL and returns its host.
-func (d *decoder) address(key, s string, in internal) string {
+func (d judge) address(key, s string, in internal) string {
 	u, err := url.Parse(s)
 	switch {
 	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "":
-		d.wrong(key, "%q is not an address: write https://HOST", s)
+		d.Wrong(key, "%q is not an address: write https://HOST", s)
 		return ""
 	case u.Path != "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil:
-		d.wrong(key, "write scheme and host only, without path, slash at the end, query or user")
+		d.Wrong(key, "write scheme and host only, without path, slash at the end, query or user")
 	case u.Scheme == "http" && !in.plain(strings.ToLower(u.Hostname())):
-		d.wrong(key, "plain HTTP at %s would send keys and sessions in clear: use https, or name the host under internal_networks", u.Host)
+		d.Wrong(key, "plain HTTP at %s would send keys and sessions in clear: use https, or name the host under internal_networks", u.Host)
 	}
 	return strings.ToLower(u.Hostname())
 }

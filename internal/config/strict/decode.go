@@ -1,6 +1,10 @@
-package config
+// Package strict reads an operator's YAML file into structs: a key that nobody knows is a mistake, every
+// mistake is found at once, each with line and column. It knows no configuration in particular, and
+// imports nothing of ours.
+package strict
 
 import (
+	"cmp"
 	"encoding"
 	"errors"
 	"fmt"
@@ -17,18 +21,72 @@ import (
 	"github.com/goccy/go-yaml/token"
 )
 
-// A decoder fills structs from YAML and goes on after a mistake, so that all are found at once;
+// A Mistake is one thing that the operator must put right.
+type Mistake struct {
+	File         string
+	Line, Column int    // from 1; 0 if the whole file is meant
+	Key          string // s3.url, projects[0].name; may be empty
+	Text         string // what is wrong, and what would be right
+}
+
+// String renders it as compilers do, so that editors jump to it.
+func (m Mistake) String() string {
+	s := m.File
+	if m.Line > 0 {
+		s = fmt.Sprintf("%s:%d:%d", m.File, m.Line, m.Column)
+	}
+	if m.Key != "" {
+		s += ": " + m.Key
+	}
+	return s + ": " + m.Text
+}
+
+// A Decoder fills structs from YAML and goes on after a mistake, so that all are found at once;
 // the library's own decoder stops at the first. It also remembers where each key stands, for
 // mistakes that only the whole configuration shows.
-type decoder struct {
+type Decoder struct {
 	file     string
 	at       map[string]*token.Position // by key, as s3.url or projects[0].name
 	broken   map[string]bool            // keys whose values could not be decoded
 	mistakes []Mistake
 }
 
-// decode fills the struct that into points to. What text does not name stays as it is.
-func (d *decoder) decode(text []byte, into any) {
+// Decode fills the struct that into points to from text, which stands in file. What text does not
+// name stays as it is.
+func Decode(file string, text []byte, into any) *Decoder {
+	d := &Decoder{file: file, at: map[string]*token.Position{}, broken: map[string]bool{}}
+	d.decode(text, into)
+	return d
+}
+
+// Mistakes returns all that were found so far, in the file's order.
+func (d *Decoder) Mistakes() []Mistake {
+	slices.SortStableFunc(d.mistakes, func(a, b Mistake) int {
+		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+	})
+	return d.mistakes
+}
+
+// Wrong notes a mistake at key, or at the nearest key above it that the file has. What could not be
+// decoded is not judged: its value is not what the operator wrote.
+func (d *Decoder) Wrong(key, format string, args ...any) {
+	m := Mistake{File: d.file, Key: key, Text: fmt.Sprintf(format, args...)}
+	for k := key; k != ""; k = above(k) {
+		if d.broken[k] {
+			return
+		}
+		if p := d.at[k]; p != nil && m.Line == 0 {
+			m.Line, m.Column = p.Line, p.Column
+		}
+	}
+	d.mistakes = append(d.mistakes, m)
+}
+
+func above(key string) string {
+	return key[:max(0, strings.LastIndexAny(key, ".["))]
+}
+
+func (d *Decoder) decode(text []byte, into any) {
 	file, err := parser.ParseBytes(text, 0)
 	if err != nil {
 		p := &token.Position{Line: 1, Column: 1}
@@ -53,13 +111,13 @@ func (d *decoder) decode(text []byte, into any) {
 	}
 }
 
-func (d *decoder) add(p *token.Position, key, format string, args ...any) {
+func (d *Decoder) add(p *token.Position, key, format string, args ...any) {
 	d.broken[key] = true
 	d.mistakes = append(d.mistakes, Mistake{File: d.file, Line: p.Line, Column: p.Column, Key: key, Text: fmt.Sprintf(format, args...)})
 }
 
 // value fills v from n, which stands under key.
-func (d *decoder) value(n ast.Node, v reflect.Value, key string) {
+func (d *Decoder) value(n ast.Node, v reflect.Value, key string) {
 	where := n.GetToken().Position
 	switch n.Type() {
 	case ast.NullType:
@@ -101,7 +159,7 @@ func (d *decoder) value(n ast.Node, v reflect.Value, key string) {
 }
 
 // mapping calls f for each pair of the mapping n.
-func (d *decoder) mapping(n ast.Node, key string, f func(pair *ast.MappingValueNode, name string)) {
+func (d *Decoder) mapping(n ast.Node, key string, f func(pair *ast.MappingValueNode, name string)) {
 	var pairs []*ast.MappingValueNode
 	switch m := n.(type) {
 	case *ast.MappingNode:
@@ -123,7 +181,7 @@ func (d *decoder) mapping(n ast.Node, key string, f func(pair *ast.MappingValueN
 }
 
 // field fills that field of v whose yaml name is name.
-func (d *decoder) field(pair *ast.MappingValueNode, v reflect.Value, key, name string) {
+func (d *Decoder) field(pair *ast.MappingValueNode, v reflect.Value, key, name string) {
 	fields := fieldsOf(v)
 	if f, ok := fields[name]; ok {
 		d.value(pair.Value, f, join(key, name))
@@ -153,7 +211,7 @@ func fieldsOf(v reflect.Value) map[string]reflect.Value {
 	return fields
 }
 
-func (d *decoder) sequence(n ast.Node, v reflect.Value, key string) {
+func (d *Decoder) sequence(n ast.Node, v reflect.Value, key string) {
 	list, ok := n.(*ast.SequenceNode)
 	if !ok {
 		d.add(n.GetToken().Position, key, "a list is wanted here, as in \"- item\" or \"[item, item]\"")
@@ -170,7 +228,7 @@ func (d *decoder) sequence(n ast.Node, v reflect.Value, key string) {
 
 // scalar returns the text of a single value, as it is written: 462000008 stays what it is where
 // text is wanted.
-func (d *decoder) scalar(n ast.Node, key string) (string, bool) {
+func (d *Decoder) scalar(n ast.Node, key string) (string, bool) {
 	switch n := n.(type) {
 	case *ast.StringNode:
 		return n.Value, true
