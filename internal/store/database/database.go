@@ -30,6 +30,8 @@ type DB struct {
 	Postgres bool
 	disk     *disk // nil for PostgreSQL
 	writers  writers
+	// Texts that were prepared; see statements.
+	forWrite, forRead statements
 }
 
 // OpenSQLite opens the database in the file at path, or makes it. The files "lock" and "ballast"
@@ -127,7 +129,7 @@ func (db *DB) Ping(ctx context.Context) error {
 
 // Close ends all work. Writes that were acknowledged are on disk already.
 func (db *DB) Close() error {
-	var errs []error
+	errs := []error{db.forRead.close(), db.forWrite.close()}
 	if db.read != nil && db.read != db.write {
 		errs = append(errs, db.read.Close())
 	}

@@ -76,6 +76,9 @@ type Queryer interface {
 }
 
 func (db *DB) query(ctx context.Context, text string, args []any) (*sql.Rows, error) {
+	if st := db.prepared(ctx, text); st != nil {
+		return st.QueryContext(ctx, args...)
+	}
 	return db.read.QueryContext(ctx, text, args...)
 }
 

@@ -105,7 +105,10 @@ func (db *DB) transact(ctx context.Context, jobs []*job) error {
 		return fmt.Errorf("begin transaction: %w", classify(err))
 	}
 	defer func() { _ = sqlTx.Rollback() }() // does nothing after a commit
-	t := &Tx{sqlTx}
+	t := &Tx{tx: sqlTx}
+	if !db.Postgres {
+		t.known = &db.forWrite
+	}
 	if db.Postgres {
 		if _, err := t.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, writersLock); err != nil {
 			return fmt.Errorf("wait for other writers: %w", err)
@@ -122,6 +125,9 @@ func (db *DB) transact(ctx context.Context, jobs []*job) error {
 	if err := sqlTx.Commit(); err != nil {
 		return fmt.Errorf("commit: %w", classify(err))
 	}
+	for _, text := range t.unknown {
+		db.forWrite.prepare(ctx, db.write, text)
+	}
 	return nil
 }
 
@@ -134,7 +140,11 @@ func (j *job) run(ctx context.Context, t *Tx) error {
 }
 
 // Tx is a transaction under way.
-type Tx struct{ tx *sql.Tx }
+type Tx struct {
+	tx      *sql.Tx
+	known   *statements // nil: the driver keeps them
+	unknown []string    // texts to prepare when the connection is free again
+}
 
 // each does jobs so that the failure of one leaves the others' work alone.
 func (t *Tx) each(ctx context.Context, jobs []*job) error {
@@ -160,7 +170,7 @@ func (t *Tx) Exec(ctx context.Context, text string, args ...any) (int64, error) 
 	if err != nil {
 		return 0, err
 	}
-	result, err := t.tx.ExecContext(ctx, text, args...)
+	result, err := t.exec(ctx, text, args)
 	if err != nil {
 		return 0, classify(err)
 	}
@@ -179,6 +189,16 @@ func (t *Tx) Must(ctx context.Context, what, text string, args ...any) error {
 	return nil
 }
 
+func (t *Tx) exec(ctx context.Context, text string, args []any) (sql.Result, error) {
+	if st := t.prepared(ctx, text); st != nil {
+		return st.ExecContext(ctx, args...)
+	}
+	return t.tx.ExecContext(ctx, text, args...)
+}
+
 func (t *Tx) query(ctx context.Context, text string, args []any) (*sql.Rows, error) {
+	if st := t.prepared(ctx, text); st != nil {
+		return st.QueryContext(ctx, args...)
+	}
 	return t.tx.QueryContext(ctx, text, args...)
 }
