@@ -88,6 +88,7 @@ type Config struct {
 type Authority struct {
 	c        Config
 	refusals refusals
+	signers  signers
 }
 
 // New returns the authority for c.
@@ -128,41 +129,4 @@ func (a *Authority) manages(ctx context.Context, by identity.Actor, v vo.VO) (bo
 		return false, fmt.Errorf("find the project of VO %s: %w", v.Name, err)
 	}
 	return by.In(p.ID, identity.Manager), nil
-}
-
-// signer returns the key of a VO's attribute authority. Its certificate is checked each time, before
-// anything is signed that nobody would accept.
-func (a *Authority) signer(v vo.VO, now time.Time) (*tls.Certificate, error) {
-	key, ok := a.c.Keys[v.Name]
-	if !ok {
-		return nil, fmt.Errorf("there is no certificate for the attribute authority of %s", v.Name)
-	}
-	pair, err := key()
-	if err != nil {
-		return nil, fmt.Errorf("certificate of the attribute authority of %s: %w", v.Name, err)
-	}
-	store, err := a.c.Trust()
-	if err != nil {
-		return nil, fmt.Errorf("read the trusted authorities: %w", err)
-	}
-	var chain []*x509.Certificate
-	for i, der := range pair.Certificate {
-		c := pair.Leaf
-		if i > 0 || c == nil {
-			if c, err = x509.ParseCertificate(der); err != nil {
-				return nil, fmt.Errorf("certificate of the attribute authority of %s: %w", v.Name, err)
-			}
-		}
-		chain = append(chain, c)
-	}
-	if len(chain) == 0 {
-		return nil, fmt.Errorf("the attribute authority of %s has no certificate", v.Name)
-	}
-	if _, err := store.Verify(chain, now, a.c.Options); err != nil {
-		return nil, fmt.Errorf("certificate of the attribute authority of %s: %w", v.Name, err)
-	}
-	if pair.Leaf == nil {
-		pair = &tls.Certificate{Certificate: pair.Certificate, PrivateKey: pair.PrivateKey, Leaf: chain[0]}
-	}
-	return pair, nil
 }
