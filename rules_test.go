@@ -26,7 +26,7 @@ var rows = map[string]int{
 
 	"api": 1, "internal/identity": 1, "internal/project": 1, "internal/bucket": 1, "internal/credential": 1,
 	"internal/audit": 1, "internal/session": 1, "internal/feed": 1, "internal/deliver": 1, "internal/objectstore": 1,
-	"internal/vo": 1,
+	"internal/vo": 1, "internal/grant": 1,
 	// What the parts of the broker are made of.
 	"internal/broker/access": 1, "internal/broker/ledger": 1,
 	// How databases are spoken with.
@@ -36,6 +36,7 @@ var rows = map[string]int{
 	"internal/store/…": 2, // what the store is made of
 	"internal/signin":  2,
 	"internal/keypool": 2, "internal/directory/…": 2, "internal/authority/…": 2,
+	"internal/provider": 2, "internal/provider/…": 2,
 
 	"internal/broker": 3, "internal/login": 3, "internal/store": 3, "internal/gateway/…": 3, "internal/authority": 3,
 	"internal/portal/…": 3, "internal/httpapi/…": 3, "internal/config/…": 3,
@@ -53,7 +54,7 @@ var rows = map[string]int{
 // words are the packages of row 1 that the other packages of row 1 may import, in this order: the
 // nouns that sentences are made of.
 var words = []string{"internal/identity", "internal/project", "internal/bucket", "internal/credential",
-	"internal/audit", "internal/session", "internal/feed"}
+	"internal/grant", "internal/audit", "internal/session", "internal/feed"}
 
 // grid are the public packages of X.509 and VOMS. They stand in row 0 and may import those before
 // them here: attribute certificates are about certificates, and all of it is about names.
