@@ -120,6 +120,8 @@ type VO struct {
 	// the caller may ask for.
 	Groups []VOGroup `json:"groups,omitempty"`
 	FQANs  []string  `json:"fqans,omitempty"`
+	// Projects are the caller's through which that is so, by name.
+	Projects []string `json:"projects,omitempty"`
 }
 
 // VOServer is one server of a VO, as a line of vomses and a file of the vomsdir would tell.

@@ -19,9 +19,9 @@ type View struct {
 	// Managed says that its members are decided about here.
 	Managed bool
 	Servers []Server
-	// FQANs are what the viewer holds. Groups are left empty for those who are no members and do not
-	// manage it.
-	FQANs []string
+	// FQANs are what the viewer holds, and Projects the viewer's through which that is so. Groups are
+	// left empty for those who are no members and do not manage it.
+	FQANs, Projects []string
 }
 
 // A Server of a VO: its line for vomses files, and the file by which it is recognised.
@@ -88,7 +88,7 @@ func (a *Authority) view(ctx context.Context, by identity.Actor, v vo.VO) (View,
 			return w, err
 		}
 		if standing, err := v.Judge(false, facts, a.now()); err == nil { // else not (or no longer) a member
-			w.FQANs = standing.List()
+			w.FQANs, w.Projects = standing.List(), v.Through(facts, a.now())
 		}
 	}
 	if len(w.FQANs) > 0 {

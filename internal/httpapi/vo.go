@@ -205,7 +205,7 @@ func (a *API) signingPolicy(*call.Call) (any, error) {
 }
 
 func voOf(v authority.View) api.VO {
-	w := api.VO{Schema: api.SchemaVO, Name: v.Name, Title: v.Title, Managed: v.Managed, FQANs: v.FQANs, Servers: []api.VOServer{}}
+	w := api.VO{Schema: api.SchemaVO, Name: v.Name, Title: v.Title, Managed: v.Managed, FQANs: v.FQANs, Projects: v.Projects, Servers: []api.VOServer{}}
 	for _, s := range v.Servers {
 		w.Servers = append(w.Servers, api.VOServer{Alias: s.Alias, Host: s.Host, Port: s.Port, Subject: s.DN, LSC: s.LSC})
 	}

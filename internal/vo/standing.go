@@ -125,6 +125,20 @@ func (r Rule) holds(f Facts, now time.Time) (end time.Time, ok bool) {
 	return end, false
 }
 
+// Through are the names of a holder's projects whose members hold something in v, sorted.
+func (v VO) Through(f Facts, now time.Time) (names []string) {
+	if f.Account == nil {
+		return nil
+	}
+	for _, r := range v.Rules {
+		if _, ok := r.holds(f, now); ok && r.Project != "" {
+			names = append(names, r.Project)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
 // give adds a FQAN that v defines, the group of a role, and the groups above, until end. Of two ends
 // the later one holds.
 func (s Standing) give(fqan string, end time.Time) {

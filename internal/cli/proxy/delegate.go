@@ -86,7 +86,7 @@ func (a *app) runDelegate(ctx context.Context, f delegating, ref string) error {
 		}
 		return a.delegated(k, issuer, "Renewed")
 	}
-	project, err := a.ProjectName(ctx, c)
+	_, project, err := a.inProject(ctx, wanted, false)
 	if err != nil {
 		return err
 	}

@@ -24,7 +24,7 @@ const abandonWait = 5 * time.Second
 // certificate has the server issue a short-lived certificate for a key that is made here, and makes
 // it the issuer in o. It lives as long as the proxy: it is of no other use.
 func (a *app) certificate(ctx context.Context, o *gridproxy.Options, wanted []api.VOMS) (*api.Credential, error) {
-	c, project, err := a.InProject(ctx)
+	c, project, err := a.inProject(ctx, wanted, true)
 	if err != nil && console.Explain(err).Exit == console.AuthNeeded {
 		return nil, &console.Failure{Exit: console.AuthNeeded, Message: "there is no certificate in " + a.Home() + "/.globus, and you are not signed in at a server that could issue one",
 			Hint: "sign in: lanyard login, or name your certificate with --cert and --key"}

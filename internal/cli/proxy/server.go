@@ -1,9 +1,12 @@
 package proxy
 
 import (
+	"context"
+	"slices"
 	"strings"
 
 	"github.com/lanyardhq/lanyard/api"
+	"github.com/lanyardhq/lanyard/client"
 	"github.com/lanyardhq/lanyard/internal/cli/console"
 	"github.com/lanyardhq/lanyard/internal/cli/gridproxy"
 	"github.com/lanyardhq/lanyard/internal/cli/lifecycle"
@@ -106,6 +109,36 @@ func (a *app) showFields(k api.Credential) {
 	}
 }
 
+// inProject connects to the server and chooses the project of a new proxy: the one that is named, or
+// the only one of the person's, or the only one that leads to the first VO. If it does not matter, because
+// what is made is used here and now, it chooses among several too.
+func (a *app) inProject(ctx context.Context, wanted []api.VOMS, whichever bool) (*client.Client, string, error) {
+	c, err := a.Connect()
+	if err != nil {
+		return nil, "", err
+	}
+	if name, err := a.GivenProject(); name != "" || err != nil {
+		return c, name, err
+	}
+	if len(wanted) > 0 {
+		// Without an answer the order itself says what is wrong.
+		if v, err := c.ShowVO(ctx, wanted[0].VO); err == nil && (len(v.Projects) == 1 || whichever && len(v.Projects) > 1) {
+			return c, v.Projects[0], nil
+		}
+	}
+	if whichever {
+		all, err := c.ListProjects(ctx)
+		if err != nil {
+			return c, "", err
+		}
+		if i := slices.IndexFunc(all.Items, func(p api.Project) bool { return p.State == "active" }); i >= 0 {
+			return c, all.Items[i].Name, nil
+		}
+	}
+	name, err := a.ProjectName(ctx, c)
+	return c, name, err
+}
+
 func (a *app) create() *cobra.Command {
 	var name string
 	var voms []string
@@ -124,7 +157,7 @@ func (a *app) create() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			c, project, err := a.InProject(cmd.Context())
+			c, project, err := a.inProject(cmd.Context(), wanted, false)
 			if err != nil {
 				return err
 			}

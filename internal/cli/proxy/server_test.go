@@ -292,3 +292,37 @@ func TestCreateFreezeAndDelete(t *testing.T) {
 	p.must("revoke", "nightly")
 	p.sees(&p.out, "✓ nightly is deleted: refused by the server since 12:00:00 · it was never used")
 }
+
+// TestWhichProject chooses the project of a new proxy where the person names none.
+func TestWhichProject(t *testing.T) {
+	p := newPerson(t)
+	through := map[string][]string{"climate": {"p2"}, "cms": {"p2", "p3"}}
+	vo := func(name string) func(call) (int, any) {
+		return ok(api.VO{Name: name, Projects: through[name], Servers: []api.VOServer{}})
+	}
+	calls := p.serve(map[string]func(call) (int, any){
+		"GET /vos/climate": vo("climate"), "GET /vos/cms": vo("cms"),
+		"POST /credentials": func(k call) (int, any) {
+			if k.Body["proxy"].(map[string]any)["request"] != nil {
+				return newCA(t).certificate(k)
+			}
+			return http.StatusCreated, nightly()
+		},
+		"GET /projects": ok(api.List[api.Project]{Items: []api.Project{{Name: "p1", State: "ended"}, {Name: "p2", State: "active"}, {Name: "p3", State: "active"}}}),
+	})
+	p.env["LANYARD_PROJECT"] = ""
+	for _, tc := range []struct{ line, want string }{
+		{"create --voms climate", "p2"}, {"create --voms cms", ""}, {"create", ""}, {"init", "p2"},
+	} {
+		*calls = nil
+		code, got := p.run(strings.Fields(tc.line)...), ""
+		for _, k := range *calls {
+			if k.Method == http.MethodPost {
+				got = k.Body["project"].(string)
+			}
+		}
+		if got != tc.want || tc.want == "" && (code != 2 || !strings.Contains(p.errs.String(), "Which project?")) {
+			t.Errorf("%s: exit code %d, project %q\n%s", tc.line, code, got, &p.errs)
+		}
+	}
+}

@@ -150,7 +150,7 @@ func (a *app) hand(ctx context.Context, f uploading, o api.ProxyOrder) error {
 	if err != nil {
 		return err
 	}
-	c, project, err := a.InProject(ctx)
+	c, project, err := a.inProject(ctx, o.VOMS, false)
 	if err != nil {
 		return err
 	}
