@@ -77,13 +77,15 @@ const (
 	WriteKeys     Scope = "s3:write"       // create, extend, freeze, thaw and delete S3 keys
 	ReadProxies   Scope = "proxies:read"   // list and show proxies
 	WriteProxies  Scope = "proxies:write"  // create, fetch, extend, freeze, thaw and delete proxies
+	ReadTokens    Scope = "tokens:read"    // list and show grants, which tokens come of
+	WriteTokens   Scope = "tokens:write"   // create, use, narrow, extend, freeze, thaw and delete grants
 	ReadProjects  Scope = "projects:read"  // list and show projects and members
 	WriteProjects Scope = "projects:write" // change members and robots
 )
 
 // Scopes are all scopes there are, in the order that pages show them.
 func Scopes() []Scope {
-	return []Scope{ReadKeys, WriteKeys, ReadProxies, WriteProxies, ReadProjects, WriteProjects}
+	return []Scope{ReadKeys, WriteKeys, ReadProxies, WriteProxies, ReadTokens, WriteTokens, ReadProjects, WriteProjects}
 }
 
 // Actor is who asks for something, as proven by the edge that let them in.

@@ -45,7 +45,7 @@ func TestCodeFlowOfAnIndependentClient(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.checkIDToken(p, c, got, "the-nonce")
-	if want := "openid profile email offline_access s3:read s3:write proxies:read proxies:write projects:read projects:write"; got.Extra("scope") != want {
+	if want := "openid profile email offline_access s3:read s3:write proxies:read proxies:write tokens:read tokens:write projects:read projects:write"; got.Extra("scope") != want {
 		t.Errorf("scope %q, want %q", got.Extra("scope"), want)
 	}
 	by, err := w.login.Actor(t.Context(), material.Secret(got.AccessToken), login.Request{})

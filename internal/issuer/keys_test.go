@@ -177,7 +177,7 @@ func TestNoKeysYet(t *testing.T) {
 func TestMetadata(t *testing.T) {
 	w := newWorld(t)
 	a := w.get("/.well-known/openid-configuration")
-	scopes := []any{"openid", "profile", "email", "offline_access", "s3:read", "s3:write", "proxies:read", "proxies:write", "projects:read", "projects:write"}
+	scopes := []any{"openid", "profile", "email", "offline_access", "s3:read", "s3:write", "proxies:read", "proxies:write", "tokens:read", "tokens:write", "projects:read", "projects:write"}
 	all := []any{"none", "client_secret_basic", "client_secret_post"}
 	want := map[string]any{
 		"issuer": self, "authorization_endpoint": self + "/authorize", "token_endpoint": self + "/token", "jwks_uri": self + "/jwks",

@@ -204,6 +204,8 @@ func scope(s identity.Scope) string {
 		identity.WriteKeys:     "make, extend and end S3 keys",
 		identity.ReadProxies:   "see your proxies (not their keys)",
 		identity.WriteProxies:  "make, fetch, extend and end proxies",
+		identity.ReadTokens:    "see your approvals (not their tokens)",
+		identity.WriteTokens:   "use, make, narrow, extend and end your approvals",
 		identity.ReadProjects:  "see your projects and their members",
 		identity.WriteProjects: "change the members and robots of projects that you manage",
 	}[s]
