@@ -36,8 +36,7 @@ type Template struct {
 // 5755, because that is what everybody reads, and aa is the only certificate inside. Every reader
 // understands signatures of RSA keys; the Java library no others.
 //
-// Create refuses to make what Verify or the field's libraries would refuse. aa must have the
-// subjectKeyIdentifier that KeyID returns, or one that is not 20 bytes long.
+// Create refuses to make what Verify or the field's libraries would refuse; see CheckAuthority.
 func Create(t Template, holder, aa *x509.Certificate, key crypto.Signer) ([]byte, error) {
 	if err := t.check(); err != nil {
 		return nil, err
@@ -135,10 +134,18 @@ func checkParties(holder, aa *x509.Certificate, key crypto.Signer) error {
 	} else if info.Kind != proxycert.None {
 		return errors.New("the holder of an attribute certificate is a person's certificate, not a proxy")
 	}
-	public, ok := aa.PublicKey.(interface{ Equal(crypto.PublicKey) bool })
-	switch {
-	case !ok || !public.Equal(key.Public()):
+	if public, ok := aa.PublicKey.(interface{ Equal(crypto.PublicKey) bool }); !ok || !public.Equal(key.Public()) {
 		return errors.New("the key of the attribute authority does not belong to its certificate")
+	}
+	return CheckAuthority(aa)
+}
+
+// CheckAuthority says why nobody could verify attribute certificates of the authority with the
+// certificate aa; Create makes none then. Java finds the authority by its subjectKeyIdentifier. The
+// C library computes one from the key, and looks at those of 20 bytes only: no attribute certificate
+// can name such a key in a way that both accept, unless it is the hash that KeyID returns.
+func CheckAuthority(aa *x509.Certificate) error {
+	switch {
 	case len(aa.SubjectKeyId) == 0:
 		return errors.New("the certificate of the attribute authority has no subjectKeyIdentifier, which readers of its attribute certificates need")
 	case len(aa.SubjectKeyId) == 20 && !bytes.Equal(aa.SubjectKeyId, keyID(aa.RawSubjectPublicKeyInfo)):

@@ -208,6 +208,10 @@ func TestCreateParties(t *testing.T) {
 		if _, err := voms.Create(day(), test.holder, test.aa, test.key); (err == nil) != test.ok {
 			t.Errorf("%s: got %v", test.name, err)
 		}
+		whose := test.holder == leaf || test.key == adaKey // what is not about the authority
+		if err := voms.CheckAuthority(test.aa); (err == nil) != (test.ok || whose) {
+			t.Errorf("%s: the authority: %v", test.name, err)
+		}
 	}
 }
 

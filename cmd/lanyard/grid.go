@@ -139,7 +139,7 @@ func (k *hostKey) get() (*tls.Certificate, error) {
 	return k.pair, nil
 }
 
-// check makes or reads the certificate for the first time.
+// check makes or reads the certificate, and looks whether clients could verify what it signs.
 func (k *hostKey) check(ctx context.Context) error {
 	if err := k.renew(ctx); err != nil {
 		return err
@@ -150,6 +150,9 @@ func (k *hostKey) check(ctx context.Context) error {
 	}
 	if _, ok := pair.PrivateKey.(*rsa.PrivateKey); !ok {
 		return fault.New(fault.Invalid, "its key is not an RSA key, and the Java clients verify no other").WithHint("get a certificate for an RSA key of 2048 bits or more")
+	}
+	if err := voms.CheckAuthority(pair.Leaf); err != nil {
+		return fault.New(fault.Invalid, "%v", err).WithHint("get a certificate for signatures whose subjectKeyIdentifier is the SHA-1 hash of its key, as OpenSSL makes it")
 	}
 	return nil
 }
@@ -181,8 +184,8 @@ func (s *server) runGrid(ctx context.Context) error {
 		case <-tick.C:
 		}
 		for name, k := range s.grid.keys {
-			if err := k.renew(ctx); err != nil && ctx.Err() == nil {
-				s.log.ErrorContext(ctx, "certificate of an attribute authority not renewed", "vo", name, "err", err)
+			if err := k.check(ctx); err != nil && ctx.Err() == nil {
+				s.log.ErrorContext(ctx, "certificate of an attribute authority cannot be used", "vo", name, "err", err)
 			}
 		}
 		if s.grid.ca == nil {
