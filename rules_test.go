@@ -26,7 +26,7 @@ var rows = map[string]int{
 
 	"api": 1, "internal/identity": 1, "internal/project": 1, "internal/bucket": 1, "internal/credential": 1,
 	"internal/audit": 1, "internal/session": 1, "internal/feed": 1, "internal/deliver": 1, "internal/objectstore": 1,
-	"internal/vo": 1, "internal/grant": 1,
+	"internal/vo": 1, "internal/delegation": 1, "internal/grant": 1,
 	// What the parts of the broker are made of.
 	"internal/broker/access": 1, "internal/broker/ledger": 1,
 	// How databases are spoken with.
@@ -40,7 +40,7 @@ var rows = map[string]int{
 
 	"internal/broker": 3, "internal/login": 3, "internal/store": 3, "internal/gateway/…": 3, "internal/authority": 3,
 	"internal/portal/…": 3, "internal/httpapi/…": 3, "internal/config/…": 3,
-	"internal/custody": 3,
+	"internal/custody": 3, "internal/subgrant": 3,
 	// The command line's own use cases; its commands are a row above.
 	"internal/cli/console": 3, "internal/cli/setup": 3, "internal/cli/shortkey": 3, "internal/cli/gridproxy": 2,
 	"internal/cli/dropin": 2, "internal/cli/vomsinfo": 3,
