@@ -1,16 +1,11 @@
 package login_test
 
 import (
-	"bufio"
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
-	"io"
+	"fmt"
 	"log/slog"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -22,6 +17,7 @@ import (
 	"github.com/lanyardhq/lanyard/internal/identity"
 	"github.com/lanyardhq/lanyard/internal/login"
 	"github.com/lanyardhq/lanyard/internal/project"
+	"github.com/lanyardhq/lanyard/internal/provider/providertest"
 	"github.com/lanyardhq/lanyard/internal/store"
 	"github.com/lanyardhq/lanyard/internal/store/seal"
 	"github.com/lanyardhq/lanyard/material"
@@ -210,16 +206,17 @@ func wants(t *testing.T, err error, code fault.Code, text string) {
 // nop is the independent OpenID provider, started when the first test asks for it.
 var nop struct {
 	sync.Once
-	issuer string
-	stdin  io.Closer
-	cmd    *exec.Cmd
+	provider *providertest.Provider
+	err      error
 }
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if nop.cmd != nil {
-		nop.stdin.Close()
-		nop.cmd.Wait()
+	if nop.provider != nil {
+		if err := nop.provider.Close(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
 	}
 	os.Exit(code)
 }
@@ -236,77 +233,10 @@ var people = map[string]map[string]any{
 func independent(t *testing.T) string {
 	t.Helper()
 	nop.Do(func() {
-		dir := installNop(t)
-		config, err := json.Marshal(map[string]any{"redirect": portal + "/login/callback/nop", "people": people})
-		if err != nil {
-			t.Fatal(err)
-		}
-		cmd := exec.Command("node", "nop.mjs", string(config))
-		cmd.Dir = dir
-		out, err := cmd.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if nop.stdin, err = cmd.StdinPipe(); err != nil {
-			t.Fatal(err)
-		}
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		nop.cmd = cmd
-		line, err := bufio.NewReader(out).ReadString('\n')
-		if err != nil {
-			t.Fatal(err)
-		}
-		nop.issuer = strings.TrimSpace(line)
+		nop.provider, nop.err = providertest.Launch(providertest.Options{Redirects: []string{portal + "/login/callback/nop"}, People: people, Direct: true})
 	})
-	if nop.issuer == "" {
-		t.Fatal("the independent provider did not start")
+	if nop.err != nil {
+		t.Fatal(nop.err)
 	}
-	return nop.issuer
-}
-
-// installNop puts the program and what it needs into a cache directory that is named for its
-// content, so that it is made once.
-func installNop(t *testing.T) string {
-	t.Helper()
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		t.Fatal(err)
-	}
-	files, sum := map[string][]byte{}, sha256.New()
-	for _, name := range []string{"package.json", "package-lock.json", "nop.mjs"} {
-		if files[name], err = os.ReadFile(filepath.Join("testdata", "nop", name)); err != nil {
-			t.Fatal(err)
-		}
-		sum.Write(files[name])
-	}
-	dir := filepath.Join(cache, "lanyard-test", "nop-"+hex.EncodeToString(sum.Sum(nil)[:8]))
-	if _, err := os.Stat(dir); err == nil {
-		return dir
-	}
-	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	made, err := os.MkdirTemp(filepath.Dir(dir), "nop")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer os.RemoveAll(made)
-	for name, text := range files {
-		if err := os.WriteFile(filepath.Join(made, name), text, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	cmd := exec.Command("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
-	cmd.Dir = made
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("npm ci: %v\n%s", err, out)
-	}
-	if err := os.Rename(made, dir); err != nil {
-		if _, there := os.Stat(dir); there != nil { // another test run was not first either
-			t.Fatal(err)
-		}
-	}
-	return dir
+	return nop.provider.Issuer
 }
