@@ -47,6 +47,9 @@ type Members interface {
 	Members(ctx context.Context, vo, accountID string) ([]vo.Member, error)
 	// SaveMembers writes and removes memberships, all or none.
 	SaveMembers(context.Context, []vo.MemberChange) error
+	// ReviseMembers makes the changes that revise says for all members of a VO. Nobody else writes
+	// between its last call and their being saved; it may be called more than once.
+	ReviseMembers(ctx context.Context, vo string, revise func([]vo.Member) ([]vo.MemberChange, error)) error
 }
 
 // Certificates knows which certificates of other authorities are whose.

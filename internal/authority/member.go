@@ -162,19 +162,24 @@ func (a *Authority) ImportMembers(ctx context.Context, name, source string, ms [
 	if err != nil {
 		return done, err
 	}
-	all, err := a.c.Store.Members(ctx, v.Name, "")
-	if err != nil {
-		return done, err
-	}
+	fit, now := a.fit(ctx, v, source, ms), a.now()
+	err = a.c.Store.ReviseMembers(ctx, v.Name, func(all []vo.Member) (changes []vo.MemberChange, err error) {
+		changes, done, err = replaced(v, source, all, fit, confirmed, now)
+		return changes, err
+	})
+	return done, err
+}
+
+// replaced are the changes that leave of all members of a source those in ms.
+func replaced(v vo.VO, source string, all, ms []vo.Member, confirmed int, now time.Time) (changes []vo.MemberChange, done Imported, err error) {
 	old := map[string]vo.Member{}
 	for _, m := range all {
 		if m.Source == source {
 			old[who(m)] = m
 		}
 	}
-	had, now := len(old), a.now()
-	var changes []vo.MemberChange
-	for _, m := range a.fit(ctx, v, source, ms) {
+	had := len(old)
+	for _, m := range ms {
 		o, known := old[who(m)]
 		delete(old, who(m))
 		action := "vo.member.change"
@@ -192,7 +197,7 @@ func (a *Authority) ImportMembers(ctx context.Context, name, source string, ms [
 		changes = append(changes, change(identity.System(), now, action, m))
 	}
 	if done.Removed = len(old); done.Removed > max(1, had/10, confirmed) || done.Removed == had && had > confirmed {
-		return done, fault.New(fault.Conflict, "the import of %s from %s would remove %d of %d members, so nothing was changed", v.Name, source, done.Removed, had).
+		return nil, done, fault.New(fault.Conflict, "the import of %s from %s would remove %d of %d members, so nothing was changed", v.Name, source, done.Removed, had).
 			WithHint("if that is right, confirm the number")
 	}
 	for _, m := range old {
@@ -200,10 +205,7 @@ func (a *Authority) ImportMembers(ctx context.Context, name, source string, ms [
 		c.Removed = true
 		changes = append(changes, c)
 	}
-	if len(changes) == 0 {
-		return done, nil
-	}
-	return done, a.c.Store.SaveMembers(ctx, changes)
+	return changes, done, nil
 }
 
 // fit returns those of a directory's members that can be some. One odd entry keeps nobody else out.

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"fmt"
 	"slices"
 	"sync"
 	"testing"
@@ -87,6 +88,36 @@ func TestMembersOfVOs(t *testing.T) {
 		}
 		if got := find(ada, someCA); len(got) != 3 {
 			t.Errorf("half a change was written: %v", got)
+		}
+	})
+}
+
+// Servers that import the same at once do it once, and none of them fails.
+func TestRevisingMembersAtOnce(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		var wg sync.WaitGroup
+		for i := range 8 {
+			wg.Go(func() {
+				err := w.ReviseMembers(t.Context(), "climate", func(all []vo.Member) ([]vo.MemberChange, error) {
+					if len(all) > 0 {
+						return nil, nil
+					}
+					m := vo.Member{ID: fmt.Sprint("vom_", i), VO: "climate", Subject: ada, Issuer: someCA, FQANs: []string{"/climate"}, Source: "ldap", Since: start}
+					return []vo.MemberChange{{Member: m, Record: noted("vo.member.add")}}, nil
+				})
+				if err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		if got, err := w.Members(t.Context(), "climate", ""); err != nil || len(got) != 1 {
+			t.Errorf("%d members, %v", len(got), err)
+		}
+		records, err := w.Audit(t.Context(), audit.Filter{Subject: "x"})
+		check(t, err)
+		if len(records) != 1 {
+			t.Errorf("%d records of one change", len(records))
 		}
 	})
 }

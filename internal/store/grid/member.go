@@ -15,10 +15,14 @@ import (
 // Members returns the written memberships of a VO, those of one account if accountID is not empty,
 // oldest first.
 func (g *Grid) Members(ctx context.Context, name, accountID string) ([]vo.Member, error) {
+	return members(ctx, g.DB, name, accountID)
+}
+
+func members(ctx context.Context, q database.Queryer, name, accountID string) ([]vo.Member, error) {
 	var c database.Conditions
 	c.Add("m.vo = ?", name)
 	c.Equal("m.account_id", accountID)
-	ms, err := database.List(ctx, g.DB, scanMember, selectMember+c.String()+` ORDER BY m.since, m.id`, c.Args...)
+	ms, err := database.List(ctx, q, scanMember, selectMember+c.String()+` ORDER BY m.since, m.id`, c.Args...)
 	if err != nil {
 		return nil, fmt.Errorf("list members of %s: %w", name, err)
 	}
@@ -27,21 +31,51 @@ func (g *Grid) Members(ctx context.Context, name, accountID string) ([]vo.Member
 
 // SaveMembers writes and removes memberships, each with its audit record, all or none.
 func (g *Grid) SaveMembers(ctx context.Context, changes []vo.MemberChange) error {
-	write := g.Write
-	if !slices.ContainsFunc(changes, func(c vo.MemberChange) bool { return !c.Removed && c.Member.SuspendedAt.IsZero() }) {
-		write = g.Revoke // nobody gains anything
+	return g.writer(changes)(ctx, func(ctx context.Context, t Tx) error { return saveMembers(ctx, t, changes) })
+}
+
+// ReviseMembers makes the changes that revise says for all members of a VO. If there are some, it is
+// asked again in their transaction: another server may have made them meanwhile.
+func (g *Grid) ReviseMembers(ctx context.Context, name string, revise func([]vo.Member) ([]vo.MemberChange, error)) error {
+	ms, err := members(ctx, g.DB, name, "")
+	if err != nil {
+		return err
 	}
-	return write(ctx, func(ctx context.Context, t Tx) error {
-		for _, c := range changes {
-			if err := saveMember(ctx, t, c); err != nil {
-				return err
-			}
-			if err := t.Record(ctx, c.Record); err != nil {
-				return err
-			}
+	changes, err := revise(ms)
+	if err != nil || len(changes) == 0 {
+		return err
+	}
+	return g.writer(changes)(ctx, func(ctx context.Context, t Tx) error {
+		ms, err := members(ctx, t, name, "")
+		if err != nil {
+			return err
 		}
-		return nil
+		changes, err := revise(ms)
+		if err != nil {
+			return err
+		}
+		return saveMembers(ctx, t, changes)
 	})
+}
+
+// writer is how changes are written: those by which nobody gains anything also to a full disk.
+func (g *Grid) writer(changes []vo.MemberChange) func(context.Context, func(context.Context, Tx) error) error {
+	if slices.ContainsFunc(changes, func(c vo.MemberChange) bool { return !c.Removed && c.Member.SuspendedAt.IsZero() }) {
+		return g.Write
+	}
+	return g.Revoke
+}
+
+func saveMembers(ctx context.Context, t Tx, changes []vo.MemberChange) error {
+	for _, c := range changes {
+		if err := saveMember(ctx, t, c); err != nil {
+			return err
+		}
+		if err := t.Record(ctx, c.Record); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func saveMember(ctx context.Context, t Tx, c vo.MemberChange) error {
