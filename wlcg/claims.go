@@ -1,0 +1,221 @@
+package wlcg
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
+
+// The versions that Mint writes. WLCG's is not the profile's newest: it asks for 1.0 until all
+// software reads more, and storage in the field refuses any other.
+const (
+	versionWLCG      = "1.0"
+	versionSciTokens = "scitoken:2.0"
+)
+
+const (
+	maxSubject   = 255 // bytes; OpenID Connect and WLCG
+	maxAudiences = 64
+	maxText      = 2048 // bytes of any other text
+
+	// backdate is how long before its issue a token becomes valid, for clocks that are late.
+	backdate = time.Minute
+)
+
+// Claims are what an access token says.
+type Claims struct {
+	// Header is that of a token that was read; Mint makes its own.
+	Header Header
+	// Issuer is the URL of the issuer, without a slash at the end.
+	Issuer string
+	// Subject is whom the token is about: at most 255 printable ASCII characters, never given to
+	// somebody else by the same issuer.
+	Subject string
+	// ID is different for each token of the issuer (jti).
+	ID string
+	// Audience is the services that may accept the token, as https://host[:port].
+	Audience []string
+	// IssuedAt, NotBefore and ExpiresAt are in whole seconds. Mint sets a zero NotBefore to a minute
+	// before IssuedAt.
+	IssuedAt, NotBefore, ExpiresAt time.Time
+	// Scope is capabilities and other scopes, in their order.
+	Scope []string
+	// Groups is the claim wlcg.groups.
+	Groups []string
+	// ClientID is the OAuth client that asked for the token.
+	ClientID string
+	// Version is wlcg.ver or ver of a token that was read; Mint writes that of its profile.
+	Version string
+	// Actor is who acts for the subject, after a token exchange.
+	Actor *Actor
+	// AuthTime is when the person signed in, and ACR how (OpenID Connect Core, section 2).
+	AuthTime time.Time
+	ACR      string
+	// Extra is all other claims. In tokens that were read, numbers are of type json.Number.
+	Extra map[string]any
+}
+
+// An Actor is who acts for a token's subject (RFC 8693, section 4.1).
+type Actor struct {
+	Issuer, Subject, ClientID string
+	Actor                     *Actor // who acted before
+}
+
+// known are the claims that have a field, so that Extra may not hold them.
+var known = []string{"iss", "sub", "jti", "aud", "iat", "nbf", "exp", "scope", "wlcg.groups", "client_id",
+	"wlcg.ver", "ver", "act", "auth_time", "acr"}
+
+// Profile is the profile of a token that was read, by its version.
+func (c Claims) Profile() Profile {
+	switch {
+	case strings.HasPrefix(c.Version, "scitoken"):
+		return SciTokens
+	case c.Version == "":
+		return RFC9068
+	}
+	return WLCG
+}
+
+// Mint signs the claims as an access token of a profile. It refuses claims that the profile or the
+// storage in the field does not take: what is required and missing, scopes that ParseScope refuses
+// or that are the other profile's, and groups outside WLCG. With a ClientID, a WLCG token is an
+// RFC 9068 access token as well, and its header says so; storage then asks for less.
+func (c Claims) Mint(k Key, p Profile) (string, error) {
+	if err := c.check(p); err != nil {
+		return "", fmt.Errorf("mint a token: %w", err)
+	}
+	typ := TypeJWT
+	if p != SciTokens && c.ClientID != "" {
+		typ = TypeAccess
+	}
+	return Sign(k, typ, c.payload(p))
+}
+
+// check holds what Mint promises.
+func (c Claims) check(p Profile) error {
+	for name, text := range map[string]string{"issuer": c.Issuer, "id": c.ID, "subject": c.Subject} {
+		if text == "" || !printable(text) {
+			return fmt.Errorf("the %s is missing or not printable", name)
+		}
+	}
+	switch {
+	case strings.HasSuffix(c.Issuer, "/"):
+		return errors.New("the issuer ends with a slash; storage compares it as text")
+	case len(c.Subject) > maxSubject:
+		return fmt.Errorf("the subject has more than %d characters", maxSubject)
+	case len(c.Audience) == 0 || len(c.Audience) > maxAudiences:
+		return fmt.Errorf("a token is for 1 to %d audiences", maxAudiences)
+	case slices.ContainsFunc(c.Audience, func(a string) bool { return a == "" || !printable(a) }):
+		return errors.New("an audience is empty or not printable")
+	case c.IssuedAt.IsZero() || !c.ExpiresAt.After(c.IssuedAt):
+		return errors.New("a token must expire after it is issued")
+	case p == SciTokens && len(c.Scope) == 0:
+		return errors.New("a SciToken has at least one scope")
+	case p == RFC9068 && c.ClientID == "":
+		return errors.New("RFC 9068 asks for the client's id")
+	case !printable(c.ClientID) || !printable(c.ACR):
+		return errors.New("the client's id or the acr is not printable")
+	case p != WLCG && len(c.Groups) > 0:
+		return errors.New("groups are for the WLCG profile")
+	}
+	for _, name := range known {
+		if _, ok := c.Extra[name]; ok {
+			return fmt.Errorf("the extra claim %s has a field of its own", name)
+		}
+	}
+	for _, g := range c.Groups {
+		if _, err := ParseGroup(g); err != nil {
+			return err
+		}
+	}
+	return c.checkScopes(p)
+}
+
+func (c Claims) checkScopes(p Profile) error {
+	for _, text := range c.Scope {
+		scope, err := ParseScope(text)
+		switch {
+		case !scopeToken(text):
+			return fmt.Errorf("the scope %s is empty, or has characters that no scope has", quote(text))
+		case errors.Is(err, ErrNotCapability):
+		case p == RFC9068 && actions[firstWord(text)].profile == SciTokens:
+			// There, read or write:/x may mean anything.
+		case err != nil:
+			return err
+		case p != RFC9068 && actions[scope.Action].profile != p:
+			return fmt.Errorf("the scope %s belongs to another profile", quote(text))
+		}
+	}
+	return nil
+}
+
+func firstWord(scope string) string {
+	name, _, _ := strings.Cut(scope, ":")
+	return name
+}
+
+// scopeToken holds of what may stand between the blanks of a scope (RFC 6749, section 3.3).
+func scopeToken(text string) bool {
+	return text != "" && printable(text) && !strings.ContainsAny(text, ` "\`)
+}
+
+// printable holds of short texts of printable ASCII.
+func printable(text string) bool {
+	return len(text) <= maxText && strings.IndexFunc(text, func(r rune) bool { return r < ' ' || r > '~' }) < 0
+}
+
+// payload is the claims as the profile writes them.
+func (c Claims) payload(p Profile) map[string]any {
+	notBefore := c.NotBefore
+	if notBefore.IsZero() {
+		notBefore = c.IssuedAt.Add(-backdate)
+	}
+	m := make(map[string]any, len(known)+len(c.Extra))
+	maps.Copy(m, c.Extra)
+	m["iss"], m["sub"], m["jti"] = c.Issuer, c.Subject, c.ID
+	m["iat"], m["nbf"], m["exp"] = c.IssuedAt.Unix(), notBefore.Unix(), c.ExpiresAt.Unix()
+	m["aud"] = c.Audience
+	if len(c.Audience) == 1 { // not everybody reads a list of one
+		m["aud"] = c.Audience[0]
+	}
+	switch p {
+	case WLCG:
+		m["wlcg.ver"] = versionWLCG
+	case SciTokens:
+		m["ver"] = versionSciTokens
+	}
+	if len(c.Scope) > 0 {
+		m["scope"] = strings.Join(c.Scope, " ")
+	}
+	if len(c.Groups) > 0 {
+		m["wlcg.groups"] = c.Groups
+	}
+	if !c.AuthTime.IsZero() {
+		m["auth_time"] = c.AuthTime.Unix()
+	}
+	if c.Actor != nil {
+		m["act"] = c.Actor.payload()
+	}
+	for name, text := range map[string]string{"client_id": c.ClientID, "acr": c.ACR} {
+		if text != "" {
+			m[name] = text
+		}
+	}
+	return m
+}
+
+func (a *Actor) payload() map[string]any {
+	m := map[string]any{}
+	for name, text := range map[string]string{"iss": a.Issuer, "sub": a.Subject, "client_id": a.ClientID} {
+		if text != "" {
+			m[name] = text
+		}
+	}
+	if a.Actor != nil {
+		m["act"] = a.Actor.payload()
+	}
+	return m
+}
