@@ -2,6 +2,7 @@ package portal
 
 import (
 	"github.com/lanyardhq/lanyard/internal/identity"
+	"github.com/lanyardhq/lanyard/internal/portal/frame"
 	"github.com/lanyardhq/lanyard/internal/session"
 )
 
@@ -15,8 +16,8 @@ type accountPage struct {
 
 // account shows who somebody is here, and every browser and computer that acts for them, to sign
 // out what was lost.
-func (p *Portal) account(v *view) error {
-	a, current, err := p.Login.WhoAmI(v.Context(), v.by)
+func (p *Portal) account(v *frame.View) error {
+	a, current, err := p.Login.WhoAmI(v.Context(), v.By)
 	if err != nil {
 		return err
 	}
@@ -26,15 +27,15 @@ func (p *Portal) account(v *view) error {
 			page.Provider = i.Title
 		}
 	}
-	if page.Sessions, err = p.Login.Sessions(v.Context(), v.by); err != nil {
+	if page.Sessions, err = p.Login.Sessions(v.Context(), v.By); err != nil {
 		return err
 	}
-	return show(v, "account", "Your account", page)
+	return frame.Show(v, "account", "Your account", page)
 }
 
-func (p *Portal) endSession(v *view) error {
-	if err := p.Login.EndSession(v.Context(), v.by, v.PathValue("session")); err != nil {
+func (p *Portal) endSession(v *frame.View) error {
+	if err := p.Login.EndSession(v.Context(), v.By, v.PathValue("session")); err != nil {
 		return err
 	}
-	return v.redirect("/account?done=ended")
+	return v.Redirect("/account?done=ended")
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/lanyardhq/lanyard/internal/fault"
 	"github.com/lanyardhq/lanyard/internal/identity"
 	"github.com/lanyardhq/lanyard/internal/login"
+	"github.com/lanyardhq/lanyard/internal/portal/frame"
 )
 
 type devicePage struct {
@@ -25,36 +26,36 @@ const deviceTitle = "Connect a computer"
 
 // deviceForm asks for the code, and, once it has one, whether to let that computer in. A link only
 // fills the code in: approving is always a form of its own.
-func (p *Portal) deviceForm(v *view) error {
+func (p *Portal) deviceForm(v *frame.View) error {
 	page := devicePage{Code: v.FormValue("user_code")}
 	if v.FormValue("check") == "" {
-		return show(v, "device", deviceTitle, page)
+		return frame.Show(v, "device", deviceTitle, page)
 	}
-	d, err := p.Login.FindDevice(v.Context(), v.by, page.Code)
+	d, err := p.Login.FindDevice(v.Context(), v.By, page.Code)
 	if err != nil {
 		return p.deviceFault(v, page, err)
 	}
-	page.Found, page.Until, page.Everything = &d, v.at.Add(login.ClientLife), d.Scopes == nil
+	page.Found, page.Until, page.Everything = &d, v.At.Add(login.ClientLife), d.Scopes == nil
 	for _, s := range identity.Scopes() { // others, such as openid, only tell who somebody is
 		if slices.Contains(d.Scopes, s) {
 			page.May = append(page.May, s)
 		}
 	}
-	return show(v, "device", deviceTitle, page)
+	return frame.Show(v, "device", deviceTitle, page)
 }
 
-func (p *Portal) decideDevice(v *view) error {
+func (p *Portal) decideDevice(v *frame.View) error {
 	code, approve := v.PostFormValue("user_code"), v.PostFormValue("decision") == "approve"
-	if err := p.Login.DecideDevice(v.Context(), v.by, code, approve); err != nil {
+	if err := p.Login.DecideDevice(v.Context(), v.By, code, approve); err != nil {
 		return p.deviceFault(v, devicePage{Code: code}, err)
 	}
-	return show(v, "device", deviceTitle, devicePage{Approved: approve, Refused: !approve})
+	return frame.Show(v, "device", deviceTitle, devicePage{Approved: approve, Refused: !approve})
 }
 
 // deviceFault asks for the code again and says what is wrong with the last one.
-func (p *Portal) deviceFault(v *view, page devicePage, err error) error {
-	if page.Fault = v.refused(err); page.Fault == nil {
+func (p *Portal) deviceFault(v *frame.View, page devicePage, err error) error {
+	if page.Fault = v.Refused(err); page.Fault == nil {
 		return err
 	}
-	return show(v, "device", deviceTitle, page)
+	return frame.Show(v, "device", deviceTitle, page)
 }

@@ -1,14 +1,18 @@
 package portal
 
-import "html/template"
+import (
+	"html/template"
+
+	"github.com/lanyardhq/lanyard/internal/portal/frame"
+)
 
 // Samples are every page's template, with a value of the type that it is shown.
 func Samples() (map[string]*template.Template, map[string]any, error) {
 	pages, err := parse()
 	return pages, map[string]any{
-		"account": frame[accountPage]{}, "continue": frame[string]{}, "delete": frame[deletePage]{}, "device": frame[devicePage]{},
-		"key": frame[keyPage]{}, "local": frame[localPage]{}, "login": frame[chooserPage]{}, "message": frame[message]{},
-		"newkey": frame[newKeyPage]{}, "project": frame[projectPage]{}, "projects": frame[projectsPage]{}, "reveal": frame[revealPage]{},
-		"newproxy": frame[newProxyPage]{}, "proxies": frame[proxiesPage]{}, "proxy": frame[proxyPage]{},
+		"account": frame.Of[accountPage]{}, "continue": frame.Of[string]{}, "delete": frame.Of[deletePage]{}, "device": frame.Of[devicePage]{},
+		"key": frame.Of[keyPage]{}, "local": frame.Of[localPage]{}, "login": frame.Of[chooserPage]{}, "message": frame.Of[frame.Message]{},
+		"newkey": frame.Of[newKeyPage]{}, "project": frame.Of[projectPage]{}, "projects": frame.Of[projectsPage]{}, "reveal": frame.Of[revealPage]{},
+		"newproxy": frame.Of[newProxyPage]{}, "proxies": frame.Of[proxiesPage]{}, "proxy": frame.Of[proxyPage]{},
 	}, err
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/lanyardhq/lanyard/internal/fault"
 	"github.com/lanyardhq/lanyard/internal/kind/s3key"
 	"github.com/lanyardhq/lanyard/internal/portal/form"
+	"github.com/lanyardhq/lanyard/internal/portal/frame"
 )
 
 type newKeyPage struct {
@@ -23,7 +24,7 @@ type newKeyPage struct {
 	How     form.Choice
 }
 
-func (p *Portal) newKey(v *view) error {
+func (p *Portal) newKey(v *frame.View) error {
 	f := form.KeyOf(v.URL.Query())
 	for i, g := range f.Grants {
 		f.Grants[i].Read = g.Read || !g.Write && !g.Delete
@@ -31,22 +32,22 @@ func (p *Portal) newKey(v *view) error {
 	return p.keyForm(v, f, nil)
 }
 
-func (p *Portal) keyForm(v *view, f form.Key, wrong *fault.Fault) error {
-	view, err := p.Broker.ShowProject(v.Context(), v.by, v.PathValue("project"))
+func (p *Portal) keyForm(v *frame.View, f form.Key, wrong *fault.Fault) error {
+	view, err := p.Broker.ShowProject(v.Context(), v.By, v.PathValue("project"))
 	if err == nil {
-		err = view.RefuseWork(v.at)
+		err = view.RefuseWork(v.At)
 	}
 	if err != nil {
 		return err
 	}
 	f.Once = rand.Text() // nothing has been made under an older one, or we would not be here
-	return show(v, "newkey", "New key", newKeyPage{Project: view, Form: f, Fault: wrong, How: form.Ask(view.Life, view.EndsAt, v.at, f.Life, f.Until)})
+	return frame.Show(v, "newkey", "New key", newKeyPage{Project: view, Form: f, Fault: wrong, How: form.Ask(view.Life, view.EndsAt, v.At, f.Life, f.Until)})
 }
 
-func (p *Portal) createKey(v *view) error {
+func (p *Portal) createKey(v *frame.View) error {
 	f := form.KeyOf(v.PostForm)
 	issued, err := p.issue(v, f)
-	if wrong := v.refused(err); err != nil && wrong != nil {
+	if wrong := v.Refused(err); err != nil && wrong != nil {
 		return p.keyForm(v, f, wrong)
 	}
 	if err != nil {
@@ -55,7 +56,7 @@ func (p *Portal) createKey(v *view) error {
 	return p.showOnce(v, issued)
 }
 
-func (p *Portal) issue(v *view, f form.Key) (broker.Issued, error) {
+func (p *Portal) issue(v *frame.View, f form.Key) (broker.Issued, error) {
 	o, err := p.order(v, f)
 	if err != nil {
 		return broker.Issued{}, err
@@ -65,13 +66,13 @@ func (p *Portal) issue(v *view, f form.Key) (broker.Issued, error) {
 		sum := sha256.Sum256([]byte(v.PostForm.Encode()))
 		once = audit.Once{Key: "form " + f.Once, Fingerprint: hex.EncodeToString(sum[:])}
 	}
-	ctx, cancel := v.await()
+	ctx, cancel := v.Await()
 	defer cancel()
-	return p.Broker.Issue(ctx, v.by, o, once)
+	return p.Broker.Issue(ctx, v.By, o, once)
 }
 
 // order translates the form. The rules are the broker's and the kind's.
-func (p *Portal) order(v *view, f form.Key) (credential.Order, error) {
+func (p *Portal) order(v *frame.View, f form.Key) (credential.Order, error) {
 	o := credential.Order{Kind: s3key.Name, ProjectID: v.PathValue("project"), Name: strings.TrimSpace(f.Name)}
 	r, err := f.Rights()
 	if err != nil {
@@ -84,14 +85,14 @@ func (p *Portal) order(v *view, f form.Key) (credential.Order, error) {
 }
 
 // live sets in an order how long somebody chose.
-func (p *Portal) live(v *view, o *credential.Order, life, until string) (err error) {
+func (p *Portal) live(v *frame.View, o *credential.Order, life, until string) (err error) {
 	if life != form.UntilDay && life != form.UntilProjectEnd {
 		if o.Life, err = time.ParseDuration(life); err != nil || o.Life <= 0 {
 			return fault.New(fault.Invalid, "choose how long the %s shall live", credential.Noun(o.Kind))
 		}
 		return nil
 	}
-	view, err := p.Broker.ShowProject(v.Context(), v.by, o.ProjectID)
+	view, err := p.Broker.ShowProject(v.Context(), v.By, o.ProjectID)
 	if err != nil {
 		return err
 	}
@@ -101,11 +102,11 @@ func (p *Portal) live(v *view, o *credential.Order, life, until string) (err err
 	}
 	day, err := time.Parse(time.DateOnly, strings.TrimSpace(until))
 	if err != nil {
-		return fault.New(fault.Invalid, "%.20q is not a date", until).WithHint("write it like %s", v.at.Add(24*time.Hour).UTC().Format(time.DateOnly))
+		return fault.New(fault.Invalid, "%.20q is not a date", until).WithHint("write it like %s", v.At.Add(24*time.Hour).UTC().Format(time.DateOnly))
 	}
 	// A day means all of it, but the last day that is allowed ends when the rule says.
 	o.Until = day.Add(24*time.Hour - time.Second)
-	if latest := v.at.Add(p.Broker.Lifetime(view.Project, o.Kind).Max); latest.After(day) && latest.Before(o.Until) {
+	if latest := v.At.Add(p.Broker.Lifetime(view.Project, o.Kind).Max); latest.After(day) && latest.Before(o.Until) {
 		o.Until = latest
 	}
 	return nil

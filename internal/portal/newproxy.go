@@ -14,6 +14,7 @@ import (
 	"github.com/lanyardhq/lanyard/internal/fault"
 	"github.com/lanyardhq/lanyard/internal/kind/proxy"
 	"github.com/lanyardhq/lanyard/internal/portal/form"
+	"github.com/lanyardhq/lanyard/internal/portal/frame"
 	"github.com/lanyardhq/lanyard/material"
 )
 
@@ -40,15 +41,15 @@ type proxyForm struct {
 // Lives tells whether there is a choice of how long: an uploaded proxy has its own end.
 func (f proxyForm) Lives() bool { return f.Way != proxy.Upload }
 
-func (v *view) proxyForm() proxyForm {
+func filledIn(v *frame.View) proxyForm {
 	return proxyForm{Way: proxy.Way(v.FormValue("way")), Project: v.FormValue("project"), Name: v.FormValue("name"), VOMS: v.FormValue("voms"),
 		Life: v.FormValue("life"), Until: v.FormValue("until"), Once: v.FormValue("once"), Limited: v.FormValue("limited") != ""}
 }
 
 // newProxy explains the ways, or shows the form of one.
-func (p *Portal) newProxy(v *view) error { return p.newProxyForm(v, v.proxyForm(), nil) }
+func (p *Portal) newProxy(v *frame.View) error { return p.newProxyForm(v, filledIn(v), nil) }
 
-func (p *Portal) newProxyForm(v *view, f proxyForm, wrong *fault.Fault) error {
+func (p *Portal) newProxyForm(v *frame.View, f proxyForm, wrong *fault.Fault) error {
 	offered := map[proxy.Way]bool{"": true, proxy.Upload: true, proxy.Delegation: true, proxy.Certificate: p.Ways.Certificate, proxy.Secrets: p.Ways.Secrets}
 	if !offered[f.Way] {
 		return fault.New(fault.NotFound, "proxies do not come here by this way")
@@ -62,16 +63,16 @@ func (p *Portal) newProxyForm(v *view, f proxyForm, wrong *fault.Fault) error {
 	for _, view := range all {
 		page.Projects = append(page.Projects, view.Name)
 		if view.Name == f.Project || page.How.Presets == nil { // the first is chosen if none is named
-			page.How = form.Ask(p.Broker.Lifetime(view.Project, proxy.Name), view.EndsAt, v.at, f.Life, f.Until)
+			page.How = form.Ask(p.Broker.Lifetime(view.Project, proxy.Name), view.EndsAt, v.At, f.Life, f.Until)
 		}
 	}
-	return show(v, "newproxy", "New proxy", page)
+	return frame.Show(v, "newproxy", "New proxy", page)
 }
 
-func (p *Portal) createProxy(v *view) error {
-	f := v.proxyForm()
+func (p *Portal) createProxy(v *frame.View) error {
+	f := filledIn(v)
 	issued, err := p.issueProxy(v, f)
-	if wrong := v.refused(err); err != nil && wrong != nil {
+	if wrong := v.Refused(err); err != nil && wrong != nil {
 		return p.newProxyForm(v, f, wrong)
 	}
 	if err != nil {
@@ -81,14 +82,14 @@ func (p *Portal) createProxy(v *view) error {
 	if f.Way == proxy.Upload || f.Way == proxy.Secrets {
 		to += "?done=created"
 	}
-	return v.redirect(to)
+	return v.Redirect(to)
 }
 
-func (p *Portal) issueProxy(v *view, f proxyForm) (broker.Issued, error) {
+func (p *Portal) issueProxy(v *frame.View, f proxyForm) (broker.Issued, error) {
 	files := map[string]material.Secret{}
 	seen := sha256.New()
 	for _, name := range []string{"chain", "key", "request"} {
-		text, err := v.file(name)
+		text, err := v.File(name)
 		if err != nil {
 			return broker.Issued{}, err
 		}
@@ -122,7 +123,7 @@ func (p *Portal) issueProxy(v *view, f proxyForm) (broker.Issued, error) {
 	if f.Once != "" {
 		once = audit.Once{Key: "form " + f.Once, Fingerprint: hex.EncodeToString(seen.Sum(nil))}
 	}
-	ctx, cancel := v.await()
+	ctx, cancel := v.Await()
 	defer cancel()
-	return p.Broker.Issue(ctx, v.by, o, once)
+	return p.Broker.Issue(ctx, v.By, o, once)
 }

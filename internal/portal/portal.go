@@ -6,7 +6,7 @@ package portal
 
 import (
 	"embed"
-	"html/template"
+	"errors"
 	"io/fs"
 	"log/slog"
 	"net/http"
@@ -16,7 +16,10 @@ import (
 	"github.com/lanyardhq/lanyard/internal/broker"
 	"github.com/lanyardhq/lanyard/internal/deliver"
 	"github.com/lanyardhq/lanyard/internal/fault"
+	"github.com/lanyardhq/lanyard/internal/identity"
 	"github.com/lanyardhq/lanyard/internal/login"
+	"github.com/lanyardhq/lanyard/internal/portal/frame"
+	"github.com/lanyardhq/lanyard/material"
 )
 
 //go:embed templates/*.html static/*
@@ -38,80 +41,62 @@ type Portal struct {
 	Now  func() time.Time
 	Log  *slog.Logger
 
-	templates map[string]*template.Template // by page, since Handler
+	site *frame.Site // since Handler
 }
 
 // Handler is the whole table of pages: read it first. Call it once.
 func (p *Portal) Handler() http.Handler {
 	static, err := fs.Sub(files, "static")
-	if err == nil {
-		p.templates, err = parse()
-	}
-	if err != nil {
+	pages, parseErr := parse()
+	if err := errors.Join(err, parseErr); err != nil {
 		panic(err) // both are compiled in
 	}
+	p.site = &frame.Site{Title: p.Title, Help: p.Help, Secure: p.secure(), Cookie: login.CookieName(p.secure()), Actor: p.actor,
+		Idle: login.BrowserIdle, Templates: pages, Now: p.Now, Log: p.Log}
 	mux := http.NewServeMux()
 	mux.Handle("GET /static/{file}", cached(http.StripPrefix("/static/", http.FileServerFS(static))))
-	mux.Handle("GET /{$}", p.open(func(v *view) error { return v.redirect("/projects") }))
-	mux.Handle("GET /login", p.open(p.chooser))
-	mux.Handle("GET /login/start/{provider}", p.open(p.start))
-	mux.Handle("GET /login/callback/{provider}", p.open(p.callback))
-	mux.Handle("GET /login/local", p.open(p.localForm))
-	mux.Handle("POST /login/local", p.open(p.localSignIn))
-	mux.Handle("POST /logout", p.page(p.signOut))
-	mux.Handle("GET /projects", p.page(p.projects))
-	mux.Handle("GET /projects/{project}", p.page(p.project))
-	mux.Handle("GET /projects/{project}/keys/new", p.page(p.newKey))
-	mux.Handle("POST /projects/{project}/keys/new", p.page(p.createKey))
-	mux.Handle("GET /keys/{credential}", p.page(p.key))
-	mux.Handle("GET /keys/{credential}/secret", p.page(p.reveal))
-	mux.Handle("POST /keys/{credential}/secret", p.page(p.again))
-	mux.Handle("POST /keys/{credential}/stored", p.page(p.stored))
-	mux.Handle("GET /keys/{credential}/secret/{client}", p.page(p.download))
-	mux.Handle("POST /keys/{credential}/extend", p.page(p.extend))
-	mux.Handle("POST /keys/{credential}/freeze", p.page(p.freeze))
-	mux.Handle("POST /keys/{credential}/thaw", p.page(p.thaw))
-	mux.Handle("GET /keys/{credential}/delete", p.page(p.deleteForm))
-	mux.Handle("POST /keys/{credential}/delete", p.page(p.delete))
-	mux.Handle("GET /proxies", p.page(p.proxies))
-	mux.Handle("GET /proxies/new", p.page(p.newProxy))
-	mux.Handle("POST /proxies/new", p.page(p.createProxy))
-	mux.Handle("GET /proxies/{credential}", p.page(p.proxy))
-	mux.Handle("GET /proxies/{credential}/request.pem", p.page(p.requestFile))
-	mux.Handle("GET /proxies/{credential}/certificates.pem", p.page(p.certificatesFile))
-	mux.Handle("POST /proxies/{credential}/chain", p.page(p.answerRequest))
-	mux.Handle("POST /proxies/{credential}/extend", p.page(p.extend))
-	mux.Handle("POST /proxies/{credential}/freeze", p.page(p.freeze))
-	mux.Handle("POST /proxies/{credential}/thaw", p.page(p.thaw))
-	mux.Handle("GET /proxies/{credential}/delete", p.page(p.deleteForm))
-	mux.Handle("POST /proxies/{credential}/delete", p.page(p.delete))
-	mux.Handle("GET /device", p.page(p.deviceForm))
-	mux.Handle("POST /device", p.page(p.decideDevice))
-	mux.Handle("GET /account", p.page(p.account))
-	mux.Handle("POST /account/sessions/{session}/end", p.page(p.endSession))
-	mux.Handle("/", p.open(func(*view) error { return fault.New(fault.NotFound, "there is no such page") }))
+	mux.Handle("GET /{$}", p.site.Open(func(v *frame.View) error { return v.Redirect("/projects") }))
+	mux.Handle("GET /login", p.site.Open(p.chooser))
+	mux.Handle("GET /login/start/{provider}", p.site.Open(p.start))
+	mux.Handle("GET /login/callback/{provider}", p.site.Open(p.callback))
+	mux.Handle("GET /login/local", p.site.Open(p.localForm))
+	mux.Handle("POST /login/local", p.site.Open(p.localSignIn))
+	mux.Handle("POST /logout", p.site.Page(p.signOut))
+	mux.Handle("GET /projects", p.site.Page(p.projects))
+	mux.Handle("GET /projects/{project}", p.site.Page(p.project))
+	mux.Handle("GET /projects/{project}/keys/new", p.site.Page(p.newKey))
+	mux.Handle("POST /projects/{project}/keys/new", p.site.Page(p.createKey))
+	mux.Handle("GET /keys/{credential}", p.site.Page(p.key))
+	mux.Handle("GET /keys/{credential}/secret", p.site.Page(p.reveal))
+	mux.Handle("POST /keys/{credential}/secret", p.site.Page(p.again))
+	mux.Handle("POST /keys/{credential}/stored", p.site.Page(p.stored))
+	mux.Handle("GET /keys/{credential}/secret/{client}", p.site.Page(p.download))
+	mux.Handle("POST /keys/{credential}/extend", p.site.Page(p.extend))
+	mux.Handle("POST /keys/{credential}/freeze", p.site.Page(p.freeze))
+	mux.Handle("POST /keys/{credential}/thaw", p.site.Page(p.thaw))
+	mux.Handle("GET /keys/{credential}/delete", p.site.Page(p.deleteForm))
+	mux.Handle("POST /keys/{credential}/delete", p.site.Page(p.delete))
+	mux.Handle("GET /proxies", p.site.Page(p.proxies))
+	mux.Handle("GET /proxies/new", p.site.Page(p.newProxy))
+	mux.Handle("POST /proxies/new", p.site.Page(p.createProxy))
+	mux.Handle("GET /proxies/{credential}", p.site.Page(p.proxy))
+	mux.Handle("GET /proxies/{credential}/request.pem", p.site.Page(p.requestFile))
+	mux.Handle("GET /proxies/{credential}/certificates.pem", p.site.Page(p.certificatesFile))
+	mux.Handle("POST /proxies/{credential}/chain", p.site.Page(p.answerRequest))
+	mux.Handle("POST /proxies/{credential}/extend", p.site.Page(p.extend))
+	mux.Handle("POST /proxies/{credential}/freeze", p.site.Page(p.freeze))
+	mux.Handle("POST /proxies/{credential}/thaw", p.site.Page(p.thaw))
+	mux.Handle("GET /proxies/{credential}/delete", p.site.Page(p.deleteForm))
+	mux.Handle("POST /proxies/{credential}/delete", p.site.Page(p.delete))
+	mux.Handle("GET /device", p.site.Page(p.deviceForm))
+	mux.Handle("POST /device", p.site.Page(p.decideDevice))
+	mux.Handle("GET /account", p.site.Page(p.account))
+	mux.Handle("POST /account/sessions/{session}/end", p.site.Page(p.endSession))
+	mux.Handle("/", p.site.Open(func(*frame.View) error { return fault.New(fault.NotFound, "there is no such page") }))
 
 	origin := http.NewCrossOriginProtection()
-	origin.SetDenyHandler(p.open(func(*view) error { return foreignForm() }))
-	return p.headers(origin.Handler(mux))
-}
-
-// headers are on every page. Identity providers are reached by links and redirects, never by a
-// form, so form-action holds.
-func (p *Portal) headers(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h := w.Header()
-		h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("Referrer-Policy", "same-origin") // no-referrer would hide from us which origin a form came from
-		h.Set("Cache-Control", "no-store")
-		h.Set("Cross-Origin-Opener-Policy", "same-origin")
-		h.Set("Cross-Origin-Resource-Policy", "same-origin")
-		if p.secure() {
-			h.Set("Strict-Transport-Security", "max-age=31536000")
-		}
-		next.ServeHTTP(w, r)
-	})
+	origin.SetDenyHandler(p.site.Open(func(*frame.View) error { return frame.ForeignForm() }))
+	return p.site.Headers(origin.Handler(mux))
 }
 
 // cached lets browsers keep static files for good: pages name them with a hash of their content.
@@ -123,3 +108,12 @@ func cached(next http.Handler) http.Handler {
 }
 
 func (p *Portal) secure() bool { return strings.HasPrefix(p.URL, "https:") }
+
+// actor finds whose session the cookie is.
+func (p *Portal) actor(v *frame.View, cookie material.Secret) (identity.Actor, error) {
+	return p.Login.BrowserActor(v.Context(), cookie, request(v))
+}
+
+func request(v *frame.View) login.Request {
+	return login.Request{ID: v.By.RequestID, Address: v.By.Address, Client: v.By.Client}
+}

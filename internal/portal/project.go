@@ -9,6 +9,7 @@ import (
 	"github.com/lanyardhq/lanyard/internal/credential"
 	"github.com/lanyardhq/lanyard/internal/identity"
 	"github.com/lanyardhq/lanyard/internal/kind/s3key"
+	"github.com/lanyardhq/lanyard/internal/portal/frame"
 	"github.com/lanyardhq/lanyard/internal/project"
 )
 
@@ -22,21 +23,21 @@ type projectsPage struct {
 	AccountID string
 }
 
-func (p *Portal) projects(v *view) error {
-	all, err := p.Broker.ListProjects(v.Context(), v.by)
+func (p *Portal) projects(v *frame.View) error {
+	all, err := p.Broker.ListProjects(v.Context(), v.By)
 	if err != nil {
 		return err
 	}
-	page := projectsPage{Search: v.FormValue("q"), Searches: len(all) > few, AccountID: v.by.AccountID}
+	page := projectsPage{Search: v.FormValue("q"), Searches: len(all) > few, AccountID: v.By.AccountID}
 	if len(all) == 1 && page.Search == "" {
-		return v.redirect("/projects/" + all[0].Name)
+		return v.Redirect("/projects/" + all[0].Name)
 	}
 	for _, view := range all {
 		if contains(page.Search, view.Name, view.Title) {
 			page.Projects = append(page.Projects, view)
 		}
 	}
-	return show(v, "projects", "Projects", page)
+	return frame.Show(v, "projects", "Projects", page)
 }
 
 // contains reports whether what somebody searches for stands in one of the texts.
@@ -81,35 +82,35 @@ func (l keyList) With(name, value string) string {
 	return (&url.URL{Path: "/projects/" + l.Project, RawQuery: q.Encode()}).String()
 }
 
-func (p *Portal) project(v *view) error {
-	view, err := p.Broker.ShowProject(v.Context(), v.by, v.PathValue("project"))
+func (p *Portal) project(v *frame.View) error {
+	view, err := p.Broker.ShowProject(v.Context(), v.By, v.PathValue("project"))
 	if err != nil {
 		return err
 	}
-	page := projectPage{ProjectView: view, Steward: v.by.In(view.ID, identity.Deputy), InForce: view.InForce(v.at), Endpoint: p.Endpoint, Region: p.Region,
+	page := projectPage{ProjectView: view, Steward: v.By.In(view.ID, identity.Deputy), InForce: view.InForce(v.At), Endpoint: p.Endpoint, Region: p.Region,
 		List: keyList{Project: view.Name, Search: v.FormValue("q"), Ended: v.FormValue("ended"), Mine: v.FormValue("mine"), After: v.FormValue("after")}}
 	if err := p.listKeys(v, &page); err != nil {
 		return err
 	}
-	if page.Members, err = p.Broker.ListMembers(v.Context(), v.by, view.ID); err != nil {
+	if page.Members, err = p.Broker.ListMembers(v.Context(), v.By, view.ID); err != nil {
 		return err
 	}
-	return show(v, "project", view.Name+" "+view.Title, page)
+	return frame.Show(v, "project", view.Name+" "+view.Title, page)
 }
 
 // listKeys fills in the keys: a page of them, or the first that a search finds among all.
-func (p *Portal) listKeys(v *view, page *projectPage) error {
+func (p *Portal) listKeys(v *frame.View, page *projectPage) error {
 	f := credential.Filter{Kind: s3key.Name, ProjectID: page.ID, Before: page.List.After, Limit: perPage + 1}
 	if page.List.Ended == "" {
 		f.Statuses = []credential.Status{credential.Intended, credential.Active, credential.Frozen}
 	}
 	if page.List.Mine != "" {
-		f.OwnerID = v.by.AccountID
+		f.OwnerID = v.By.AccountID
 	}
 	if page.List.Search != "" {
 		f.Before, f.Limit = "", 0
 	}
-	keys, err := p.Broker.ListCredentials(v.Context(), v.by, f)
+	keys, err := p.Broker.ListCredentials(v.Context(), v.By, f)
 	if err != nil {
 		return err
 	}

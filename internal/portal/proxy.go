@@ -10,6 +10,7 @@ import (
 	"github.com/lanyardhq/lanyard/internal/fault"
 	"github.com/lanyardhq/lanyard/internal/identity"
 	"github.com/lanyardhq/lanyard/internal/kind/proxy"
+	"github.com/lanyardhq/lanyard/internal/portal/frame"
 	"github.com/lanyardhq/lanyard/material"
 )
 
@@ -26,16 +27,16 @@ type proxyRow struct {
 }
 
 // proxies lists one's own proxies or, for its managers and deputies, those of a project.
-func (p *Portal) proxies(v *view) error {
+func (p *Portal) proxies(v *frame.View) error {
 	page := proxiesPage{Project: v.FormValue("project"), Ended: v.FormValue("ended") != ""}
-	f := credential.Filter{Kind: proxy.Name, ProjectID: page.Project, OwnerID: v.by.AccountID, Before: v.FormValue("after"), Limit: perPage + 1}
+	f := credential.Filter{Kind: proxy.Name, ProjectID: page.Project, OwnerID: v.By.AccountID, Before: v.FormValue("after"), Limit: perPage + 1}
 	if page.Project != "" {
 		f.OwnerID = ""
 	}
 	if !page.Ended {
 		f.Statuses = []credential.Status{credential.Intended, credential.Active, credential.Frozen}
 	}
-	found, err := p.Broker.ListCredentials(v.Context(), v.by, f)
+	found, err := p.Broker.ListCredentials(v.Context(), v.By, f)
 	if err != nil {
 		return err
 	}
@@ -50,7 +51,7 @@ func (p *Portal) proxies(v *view) error {
 		}
 		page.Proxies = append(page.Proxies, proxyRow{c, spec})
 	}
-	return show(v, "proxies", "Proxies", page)
+	return frame.Show(v, "proxies", "Proxies", page)
 }
 
 type proxyPage struct {
@@ -61,18 +62,18 @@ type proxyPage struct {
 	Fault                 *fault.Fault
 }
 
-func (p *Portal) proxy(v *view) error { return p.proxyPage(v, nil) }
+func (p *Portal) proxy(v *frame.View) error { return p.proxyPage(v, nil) }
 
-func (p *Portal) proxyPage(v *view, wrong *fault.Fault) error {
-	got, err := p.Broker.Inspect(v.Context(), v.by, v.PathValue("credential"))
+func (p *Portal) proxyPage(v *frame.View, wrong *fault.Fault) error {
+	got, err := p.Broker.Inspect(v.Context(), v.By, v.PathValue("credential"))
 	if err != nil {
 		return err
 	}
 	c := got.Credential
 	if c.Kind != proxy.Name {
-		return v.redirect(place(c))
+		return v.Redirect(place(c))
 	}
-	page := proxyPage{Fault: wrong, Waits: c.Status == credential.Intended && c.Over(v.at) == ""}
+	page := proxyPage{Fault: wrong, Waits: c.Status == credential.Intended && c.Over(v.At) == ""}
 	if page.shown, err = p.shown(v, c); err != nil {
 		return err
 	}
@@ -82,67 +83,53 @@ func (p *Portal) proxyPage(v *view, wrong *fault.Fault) error {
 	if x := got.Material.X509; x != nil {
 		page.Request, page.Certificates = x.Request != "", x.PEM != ""
 	}
-	return show(v, "proxy", c.Name, page)
+	return frame.Show(v, "proxy", c.Name, page)
 }
 
 // answerRequest takes the chain that somebody signed for a delegation.
-func (p *Portal) answerRequest(v *view) error {
-	chain, err := v.file("chain")
+func (p *Portal) answerRequest(v *frame.View) error {
+	chain, err := v.File("chain")
 	if err == nil {
-		ctx, cancel := v.await()
+		ctx, cancel := v.Await()
 		defer cancel()
-		_, err = p.Broker.Complete(ctx, v.by, v.PathValue("credential"), chain.Reveal(), audit.Once{})
+		_, err = p.Broker.Complete(ctx, v.By, v.PathValue("credential"), chain.Reveal(), audit.Once{})
 	}
 	if fault.CodeOf(err) == fault.Invalid {
-		return p.proxyPage(v, v.refused(err))
+		return p.proxyPage(v, v.Refused(err))
 	}
 	if err != nil {
 		return err
 	}
-	return v.redirect("/proxies/" + v.PathValue("credential") + "?done=completed")
+	return v.Redirect("/proxies/" + v.PathValue("credential") + "?done=completed")
 }
 
-func (p *Portal) requestFile(v *view) error {
+func (p *Portal) requestFile(v *frame.View) error {
 	return p.proxyFile(v, "request.pem", func(x *material.Proxy) string { return x.Request })
 }
 
-func (p *Portal) certificatesFile(v *view) error {
+func (p *Portal) certificatesFile(v *frame.View) error {
 	return p.proxyFile(v, "certificates.pem", func(x *material.Proxy) string { return x.PEM.Reveal() })
 }
 
 // proxyFile sends what may be seen of a proxy at any time.
-func (p *Portal) proxyFile(v *view, name string, of func(*material.Proxy) string) error {
-	got, err := p.Broker.Inspect(v.Context(), v.by, v.PathValue("credential"))
+func (p *Portal) proxyFile(v *frame.View, name string, of func(*material.Proxy) string) error {
+	got, err := p.Broker.Inspect(v.Context(), v.By, v.PathValue("credential"))
 	if err != nil {
 		return err
 	}
 	if got.Material.X509 == nil || of(got.Material.X509) == "" {
 		return fault.New(fault.NotFound, "there is no such file for this proxy")
 	}
-	v.w.Header().Set("Content-Type", "application/x-pem-file")
-	v.w.Header().Set("Content-Disposition", `attachment; filename="`+name+`"`)
-	_, _ = io.WriteString(v.w, of(got.Material.X509)) // the person may have left: nothing to do about it
+	v.Answer.Header().Set("Content-Type", "application/x-pem-file")
+	v.Answer.Header().Set("Content-Disposition", `attachment; filename="`+name+`"`)
+	_, _ = io.WriteString(v.Answer, of(got.Material.X509)) // the person may have left: nothing to do about it
 	return nil
 }
 
-// file is the text of a file that a form carries, empty if none was chosen.
-func (v *view) file(name string) (material.Secret, error) {
-	if err := v.ParseMultipartForm(maxForm); err != nil {
-		return "", fault.New(fault.Invalid, "the form did not arrive completely").WithHint("send it again").WithCause(err)
-	}
-	f, _, err := v.FormFile(name)
-	if err != nil {
-		return "", nil //nolint:nilerr // no file was chosen
-	}
-	defer f.Close()
-	text, err := io.ReadAll(f)
-	return material.Secret(text), err
-}
-
 // workable are the projects in which somebody can make something.
-func (p *Portal) workable(v *view) ([]broker.ProjectView, error) {
-	all, err := p.Broker.ListProjects(v.Context(), v.by)
+func (p *Portal) workable(v *frame.View) ([]broker.ProjectView, error) {
+	all, err := p.Broker.ListProjects(v.Context(), v.By)
 	return slices.DeleteFunc(all, func(view broker.ProjectView) bool {
-		return view.RefuseWork(v.at) != nil || !v.by.In(view.ID, identity.User)
+		return view.RefuseWork(v.At) != nil || !v.By.In(view.ID, identity.User)
 	}), err
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/lanyardhq/lanyard/internal/fault"
 	"github.com/lanyardhq/lanyard/internal/login"
+	"github.com/lanyardhq/lanyard/internal/portal/frame"
 	"github.com/lanyardhq/lanyard/material"
 )
 
@@ -22,22 +23,22 @@ type chooserPage struct {
 
 // chooser lets people choose their identity provider. Somebody who is signed in goes on, unless the
 // address asks for another sign-in (again=1).
-func (p *Portal) chooser(v *view) error {
+func (p *Portal) chooser(v *frame.View) error {
 	next := v.FormValue("next")
-	if v.by.AccountID != "" && v.FormValue("again") == "" {
-		return v.redirect(local(next))
+	if v.By.AccountID != "" && v.FormValue("again") == "" {
+		return v.Redirect(local(next))
 	}
 	page := p.choices(v)
 	// Out of pages that need somebody, one way to sign in is no choice.
 	if len(page.Providers) == 1 && next != "" {
-		return v.redirect(startPath(page.Providers[0], next))
+		return v.Redirect(startPath(page.Providers[0], next))
 	}
-	return show(v, "login", "Sign in", page)
+	return frame.Show(v, "login", "Sign in", page)
 }
 
 // choices are the providers, the one of last time first.
-func (p *Portal) choices(v *view) chooserPage {
-	page := chooserPage{Providers: p.Login.Providers(), Next: v.FormValue("next"), Reason: reason(v.FormValue("next")), RequestID: v.by.RequestID}
+func (p *Portal) choices(v *frame.View) chooserPage {
+	page := chooserPage{Providers: p.Login.Providers(), Next: v.FormValue("next"), Reason: reason(v.FormValue("next")), RequestID: v.By.RequestID}
 	if c, err := v.Cookie(p.cookieName("provider")); err == nil {
 		at := slices.IndexFunc(page.Providers, func(i login.ProviderInfo) bool { return i.ID == c.Value })
 		if at >= 0 {
@@ -67,22 +68,22 @@ func startPath(i login.ProviderInfo, next string) string {
 	return path + "?next=" + url.QueryEscape(next)
 }
 
-func (p *Portal) start(v *view) error {
-	to, binding, err := p.Login.Start(v.Context(), v.PathValue("provider"), v.FormValue("next"), v.request())
+func (p *Portal) start(v *frame.View) error {
+	to, binding, err := p.Login.Start(v.Context(), v.PathValue("provider"), v.FormValue("next"), request(v))
 	if err != nil {
 		return p.tryAgain(v, err)
 	}
-	http.SetCookie(v.w, p.cookie(p.cookieName("signin"), binding, 600))
-	return v.redirect(to)
+	http.SetCookie(v.Answer, p.cookie(p.cookieName("signin"), binding, 600))
+	return v.Redirect(to)
 }
 
-func (p *Portal) callback(v *view) error {
+func (p *Portal) callback(v *frame.View) error {
 	var binding material.Secret
 	if c, err := v.Cookie(p.cookieName("signin")); err == nil {
 		binding = material.Secret(c.Value)
 	}
-	http.SetCookie(v.w, p.cookie(p.cookieName("signin"), "", -1))
-	in, err := p.Login.Finish(v.Context(), v.PathValue("provider"), v.URL.Query(), binding, v.request())
+	http.SetCookie(v.Answer, p.cookie(p.cookieName("signin"), "", -1))
+	in, err := p.Login.Finish(v.Context(), v.PathValue("provider"), v.URL.Query(), binding, request(v))
 	if err != nil {
 		return p.tryAgain(v, err)
 	}
@@ -90,14 +91,14 @@ func (p *Portal) callback(v *view) error {
 }
 
 // tryAgain shows the chooser with what went wrong.
-func (p *Portal) tryAgain(v *view, err error) error {
+func (p *Portal) tryAgain(v *frame.View, err error) error {
 	page := p.choices(v)
 	if page.Fault = fault.Public(err); page.Fault.Code == fault.Internal {
 		return err
 	}
-	p.Log.WarnContext(v.Context(), "sign-in failed", "request_id", v.by.RequestID, "err", err, "cause", page.Fault.Cause)
-	v.status = http.StatusForbidden
-	return show(v, "login", "Sign in", page)
+	p.Log.WarnContext(v.Context(), "sign-in failed", "request_id", v.By.RequestID, "err", err, "cause", page.Fault.Cause)
+	v.Status = http.StatusForbidden
+	return frame.Show(v, "login", "Sign in", page)
 }
 
 type localPage struct {
@@ -105,16 +106,16 @@ type localPage struct {
 	Fault              *fault.Fault
 }
 
-func (p *Portal) localForm(v *view) error {
-	return show(v, "local", "Sign in", localPage{Next: v.FormValue("next"), Reason: reason(v.FormValue("next"))})
+func (p *Portal) localForm(v *frame.View) error {
+	return frame.Show(v, "local", "Sign in", localPage{Next: v.FormValue("next"), Reason: reason(v.FormValue("next"))})
 }
 
-func (p *Portal) localSignIn(v *view) error {
+func (p *Portal) localSignIn(v *frame.View) error {
 	user, next := v.PostFormValue("user"), v.PostFormValue("next")
-	in, err := p.Login.Password(v.Context(), user, material.Secret(v.PostFormValue("password")), next, v.request())
+	in, err := p.Login.Password(v.Context(), user, material.Secret(v.PostFormValue("password")), next, request(v))
 	if f := fault.Public(err); err != nil && f.Code != fault.Internal {
-		v.status = http.StatusForbidden
-		return show(v, "local", "Sign in", localPage{Next: next, User: user, Reason: reason(next), Fault: f})
+		v.Status = http.StatusForbidden
+		return frame.Show(v, "local", "Sign in", localPage{Next: next, User: user, Reason: reason(next), Fault: f})
 	}
 	if err != nil {
 		return err
@@ -122,29 +123,29 @@ func (p *Portal) localSignIn(v *view) error {
 	return p.welcome(v, in)
 }
 
-func (p *Portal) welcome(v *view, in login.SignedIn) error {
-	http.SetCookie(v.w, p.cookie(login.CookieName(p.secure()), in.Cookie, 0))
+func (p *Portal) welcome(v *frame.View, in login.SignedIn) error {
+	http.SetCookie(v.Answer, p.cookie(login.CookieName(p.secure()), in.Cookie, 0))
 	for _, i := range p.Login.Providers() {
 		if i.Issuer == in.Account.Issuer {
-			http.SetCookie(v.w, p.cookie(p.cookieName("provider"), material.Secret(i.ID), 180*24*3600))
+			http.SetCookie(v.Answer, p.cookie(p.cookieName("provider"), material.Secret(i.ID), 180*24*3600))
 		}
 	}
 	next := local(in.Next)
 	if strings.HasPrefix(next, "/authorize") {
 		// Browsers hold form-action against every redirect that follows a form, and this one
 		// leaves for the program's own address: a page in between ends the form.
-		v.w.Header().Set("Refresh", "0; url="+next)
-		return show(v, "continue", "Signed in", next)
+		v.Answer.Header().Set("Refresh", "0; url="+next)
+		return frame.Show(v, "continue", "Signed in", next)
 	}
-	return v.redirect(next)
+	return v.Redirect(next)
 }
 
-func (p *Portal) signOut(v *view) error {
-	if err := p.Login.SignOut(v.Context(), v.by); err != nil {
+func (p *Portal) signOut(v *frame.View) error {
+	if err := p.Login.SignOut(v.Context(), v.By); err != nil {
 		return err
 	}
-	http.SetCookie(v.w, p.cookie(login.CookieName(p.secure()), "", -1))
-	return v.redirect("/login")
+	http.SetCookie(v.Answer, p.cookie(login.CookieName(p.secure()), "", -1))
+	return v.Redirect("/login")
 }
 
 // cookie makes a cookie that scripts cannot read. Seconds 0 means until the browser closes, less
