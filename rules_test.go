@@ -36,8 +36,9 @@ var rows = map[string]int{
 	"internal/store/…": 2, // what the store is made of
 	"internal/signin":  2,
 	"internal/keypool": 2, "internal/directory/…": 2, "internal/authority/…": 2,
-	"internal/provider": 2, "internal/provider/…": 2,
+	"internal/provider": 2, "internal/provider/…": 2, "internal/signing": 2,
 
+	"internal/minting": 3,
 	"internal/broker": 3, "internal/login": 3, "internal/store": 3, "internal/gateway/…": 3, "internal/authority": 3,
 	"internal/portal/…": 3, "internal/httpapi/…": 3, "internal/config/…": 3,
 	"internal/custody": 3, "internal/subgrant": 3,

@@ -79,3 +79,17 @@ type SigningKey struct {
 	// zero while open.
 	NotBefore, RetiredAt time.Time
 }
+
+// LongestToken is how long access tokens live that are verified by their signature, at most: so
+// long something denied must be remembered.
+const LongestToken = 6 * time.Hour
+
+// A Denial takes back access tokens that are verified by their signature: those that were issued
+// until At and whose id, session, grant or account has the ID.
+type Denial struct {
+	Seq int64 // set by the store: 1, 2, 3 …, with gaps
+	ID  string
+	At  time.Time
+	// Until is when the last of them ends by itself.
+	Until time.Time
+}
