@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/lanyardhq/lanyard/api"
 	"github.com/lanyardhq/lanyard/proxycert/keyfile"
@@ -29,15 +30,7 @@ const ada, fixtureCA = "/DC=test/DC=lanyard/OU=Users/CN=Ada Tester", "/DC=test/D
 // newGridSite starts one; more are settings of the section grid.
 func newGridSite(t testing.TB, more ...string) *gridSite {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "grid")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	g := &gridSite{dir: dir, certDir: filepath.Join(dir, "certificates"), vomsDir: filepath.Join(dir, "vomsdir"), vomses: filepath.Join(dir, "vomses")}
-	if err := os.CopyFS(g.certDir, os.DirFS(filepath.Join(fixtures, "pki/certificates"))); err != nil {
-		t.Fatal(err)
-	}
+	g := newGridFiles(t)
 	port := freePorts(t, 1)[0]
 	g.site = newSite(t, settings{extra: fmt.Sprintf(`grid: {certificates: %[1]s, online_ca: {enabled: true}%[4]s}
 vos:
@@ -51,6 +44,21 @@ vos:
 	g.run(command{args: []string{"admin", "--socket", filepath.Join(g.site.dir, "data/admin.sock"), "vo", "member", "add", "climate", ada,
 		"--ca", fixtureCA, "--group", "/climate/ocean", "--group", "/climate/ocean/Role=pilot"}}).ok(t)
 	g.install()
+	return g
+}
+
+// newGridFiles are those of a grid site that trusts the fixtures' CAs; its server comes later.
+func newGridFiles(t testing.TB) *gridSite {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "grid")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	g := &gridSite{dir: dir, certDir: filepath.Join(dir, "certificates"), vomsDir: filepath.Join(dir, "vomsdir"), vomses: filepath.Join(dir, "vomses")}
+	if err := os.CopyFS(g.certDir, os.DirFS(filepath.Join(fixtures, "pki/certificates"))); err != nil {
+		t.Fatal(err)
+	}
 	return g
 }
 
@@ -140,13 +148,12 @@ func TestProxyWithoutACertificate(t *testing.T) {
 	}
 	anna.lanyard("proxy", "delete", "--yes", all.Items[0].ID)
 	crl := filepath.Join(g.dir, "crl.pem")
-	if err := os.WriteFile(crl, []byte(g.fetch("/ca/crl.pem")), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	listed := anna.run(command{program: "openssl", args: []string{"crl", "-in", crl, "-noout", "-text"}}).ok(t)
-	if !contains(listed, "Serial Number") {
-		t.Errorf("the revocation list has no entry:\n%s", listed)
-	}
+	wait(t, 10*time.Second, "an entry in the revocation list", func() bool {
+		if err := os.WriteFile(crl, []byte(g.fetch("/ca/crl.pem")), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return contains(anna.run(command{program: "openssl", args: []string{"crl", "-in", crl, "-noout", "-text"}}).ok(t), "Serial Number")
+	})
 	// The proxy lives on in the file, and still the authority gives it nothing more.
 	anna.run(command{program: "voms-proxy-init2", args: []string{"-noregen", "-cert", proxy, "-key", proxy, "-voms", "climate", "-vomses", g.vomses, "-out", filepath.Join(anna.home, "again.pem")},
 		env: g.grid()}).fails(t, "None of the contacted servers")
