@@ -18,7 +18,7 @@ const (
 	MaxListed  = 100 // scopes, audiences or hosts of one clause, and capabilities
 	MaxText    = 255 // bytes of a scope, an audience, a capability, a name
 	MaxDepth   = 16  // generations below a root
-	MaxAlive   = 1000
+	MaxAlive   = 1000 // sub-grants in force of one grant
 )
 
 // A SubGrant is a part of a grant that somebody else holds by a token of ours. All its state is here;
