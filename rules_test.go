@@ -21,7 +21,7 @@ const module = "github.com/lanyardhq/lanyard"
 // rows is the dependency rule of the design: a package imports from lower rows only. A name that
 // ends in /… stands for all packages below it.
 var rows = map[string]int{
-	"material": 0, "sigv4": 0, "wlcg": 0, "internal/fault": 0, "internal/sigv2": 0,
+	"material": 0, "sigv4": 0, "wlcg": 0, "wlcg/…": 0, "internal/fault": 0, "internal/sigv2": 0,
 	"proxycert/…": 0, "proxycert": 0, "voms": 0, "voms/…": 0,
 
 	"api": 1, "internal/identity": 1, "internal/project": 1, "internal/bucket": 1, "internal/credential": 1,
@@ -58,16 +58,18 @@ var rows = map[string]int{
 var words = []string{"internal/identity", "internal/project", "internal/bucket", "internal/credential",
 	"internal/grant", "internal/audit", "internal/session", "internal/feed"}
 
-// grid are the public packages of X.509 and VOMS. They stand in row 0 and may import those before
-// them here: attribute certificates are about certificates, and all of it is about names.
-var grid = []string{"proxycert/dn", "proxycert/keyfile", "proxycert/trust", "proxycert", "voms", "voms/protocol"}
+// grid are the public packages of X.509 and VOMS, and those of tokens. They stand in row 0 and may
+// import those before them here: attribute certificates are about certificates, and all of it is
+// about names.
+var grid = []string{"proxycert/dn", "proxycert/keyfile", "proxycert/trust", "proxycert", "voms", "voms/protocol",
+	"wlcg/strict", "wlcg", "wlcg/storage"}
 
 // shared is what all commands are made of. It stands in row 3 and may import those before it here.
 var shared = []string{"internal/cli/console", "internal/cli/lifecycle", "internal/cli/site"}
 
 // public packages can be imported by other programs, so they import nothing internal.
 var public = []string{"material", "sigv4", "wlcg", "api", "client", "proxycert/dn", "proxycert/keyfile",
-	"proxycert/trust", "proxycert", "voms", "voms/protocol"}
+	"proxycert/trust", "proxycert", "voms", "voms/protocol", "wlcg/strict", "wlcg/storage", "wlcg/bearer"}
 
 // outside is what stands beside the product: programs and tests that drive it.
 var outside = []string{"bench", "e2e"}

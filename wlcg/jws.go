@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/lanyardhq/lanyard/wlcg/strict"
 )
 
 // A Header is what a token says of its signature (RFC 7515, section 4). Members that point to keys
@@ -105,7 +107,7 @@ func split(token string, accepted []string) (parts, error) {
 	if p.payload, err = decode(payload); err != nil {
 		return parts{}, refuse(Malformed, "its payload is not base64url")
 	}
-	if p.claims, err = members(p.payload); err != nil {
+	if p.claims, err = strict.Object(p.payload); err != nil {
 		return parts{}, refuse(Malformed, "its payload: %v", err)
 	}
 	if p.signature, err = decode(signature); err != nil {
@@ -121,7 +123,7 @@ func parseHeader(text string) (Header, error) {
 	if err != nil {
 		return Header{}, refuse(Malformed, "its header is not base64url")
 	}
-	m, err := members(decoded)
+	m, err := strict.Object(decoded)
 	if err != nil {
 		return Header{}, refuse(Malformed, "its header: %v", err)
 	}

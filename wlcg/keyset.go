@@ -11,6 +11,8 @@ import (
 	"fmt"
 	"math/big"
 	"slices"
+
+	"github.com/lanyardhq/lanyard/wlcg/strict"
 )
 
 // Key sets of strangers are not larger than this.
@@ -43,7 +45,7 @@ func ParseKeySet(text []byte) (KeySet, error) {
 	if len(text) > maxKeySet {
 		return KeySet{}, fmt.Errorf("key set: more than %d bytes", maxKeySet)
 	}
-	set, err := members(text)
+	set, err := strict.Object(text)
 	if err != nil {
 		return KeySet{}, fmt.Errorf("key set: %w", err)
 	}
@@ -78,7 +80,7 @@ type jwk struct {
 
 // parseKey reads a key, and tells whether it is one for tokens.
 func parseKey(text json.RawMessage) (PublicKey, bool) {
-	m, err := members(text) // exact names; members twice are caught already
+	m, err := strict.Object(text) // exact names; members twice are caught already
 	if err != nil {
 		return PublicKey{}, false
 	}

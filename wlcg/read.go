@@ -7,10 +7,15 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/lanyardhq/lanyard/wlcg/strict"
 )
 
 // maxTime is the end of the year 9999: clocks and databases do not go further.
 const maxTime = 253402300799
+
+// maxActors is how many may have acted one for another.
+const maxActors = 8
 
 // Inspect reads a token without verifying its signature or its times. Never decide by what it
 // returns; it is for showing a token to its owner, and for finding the Verifier of its issuer.
@@ -35,7 +40,7 @@ func (p parts) read() (Claims, error) {
 		Scope:   strings.Fields(r.text("scope")),
 		Groups:  r.groups(),
 		Version: r.version(),
-		Actor:   r.actor(maxDepth),
+		Actor:   r.actor(maxActors),
 	}
 	for name, raw := range p.claims {
 		if slices.Contains(known, name) {
@@ -163,9 +168,9 @@ func (r *reader) actor(depth int) *Actor {
 	if !ok {
 		return nil
 	}
-	inner, err := members(raw)
+	inner, err := strict.Object(raw)
 	if err != nil || depth == 0 {
-		r.refuse("act is not an object")
+		r.refuse("act is not an object, or too many acted")
 		return nil
 	}
 	deeper := reader{members: inner}

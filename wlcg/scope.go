@@ -1,7 +1,6 @@
 package wlcg
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -202,30 +201,6 @@ func (s Scopes) Cover(wanted Scopes) Scopes {
 		}
 	}
 	return allowed
-}
-
-// Confusable finds pairs of paths of which the second begins with the text of the first, but is not
-// below it: /data and /data2. XRootD before 5.6.9 and StoRM WebDAV open both to a token for the
-// first, so a site with such servers should not use such names. The pairs come sorted.
-func Confusable(paths []string) [][2]string {
-	sorted := slices.Compact(slices.Sorted(slices.Values(paths)))
-	var pairs [][2]string
-	for i, short := range sorted {
-		if strings.HasSuffix(short, "/") {
-			continue
-		}
-		for _, long := range sorted[i+1:] { // all that begin with short follow it
-			rest, begins := strings.CutPrefix(long, short)
-			if !begins {
-				break
-			}
-			if rest[0] != '/' {
-				pairs = append(pairs, [2]string{short, long})
-			}
-		}
-	}
-	slices.SortFunc(pairs, func(a, b [2]string) int { return cmp.Or(cmp.Compare(a[0], b[0]), cmp.Compare(a[1], b[1])) })
-	return pairs
 }
 
 // quote prints what a stranger sent: short, and with nothing in it that a terminal obeys.

@@ -1,4 +1,7 @@
-package wlcg
+// Package bearer finds a user's bearer token where programs of research computing look for it, and
+// puts it there: the WLCG Bearer Token Discovery (https://zenodo.org/records/3937438). It imports the
+// standard library only.
+package bearer
 
 import (
 	"crypto/rand"
@@ -16,9 +19,9 @@ import (
 // ErrNoToken is returned when no place holds a token.
 var ErrNoToken = errors.New("no bearer token was found: neither in BEARER_TOKEN, BEARER_TOKEN_FILE nor XDG_RUNTIME_DIR, nor in the shared temporary directory")
 
-// maxBearer is the size in bytes of the largest bearer token that is read or written. Providers'
+// maxToken is the size in bytes of the largest bearer token that is read or written. Providers'
 // opaque tokens may be larger than ours.
-const maxBearer = 64 << 10
+const maxToken = 64 << 10
 
 // sharedDir is where everybody may write; the specification names it.
 const sharedDir = "/tmp"
@@ -35,7 +38,7 @@ func Discover(getenv func(string) string, uid int) (token, source string, err er
 
 func discover(getenv func(string) string, uid int, shared string) (token, source string, err error) {
 	if token := strip(getenv("BEARER_TOKEN")); token != "" {
-		if !bearerSyntax(token) {
+		if !wellFormed(token) {
 			return "", "", errors.New("the variable BEARER_TOKEN holds no bearer token")
 		}
 		return token, "BEARER_TOKEN", nil
@@ -54,7 +57,7 @@ func discover(getenv func(string) string, uid int, shared string) (token, source
 	}
 	places = append(places, place{filepath.Join(shared, name), uid})
 	for _, p := range places {
-		token, err := readBearer(p.path, p.owner)
+		token, err := read(p.path, p.owner)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 		case err != nil:
@@ -66,9 +69,9 @@ func discover(getenv func(string) string, uid int, shared string) (token, source
 	return "", "", ErrNoToken
 }
 
-// readBearer reads the token of a file, empty if the file is blank. With an owner, the file must be
+// read reads the token of a file, empty if the file is blank. With an owner, the file must be
 // that user's own, not a link.
-func readBearer(path string, owner int) (string, error) {
+func read(path string, owner int) (string, error) {
 	flags := os.O_RDONLY | syscall.O_NONBLOCK // a pipe would keep us waiting
 	if owner >= 0 {
 		flags |= syscall.O_NOFOLLOW
@@ -92,12 +95,12 @@ func readBearer(path string, owner int) (string, error) {
 	case owner >= 0 && (!ok || int(stat.Uid) != owner):
 		return "", fmt.Errorf("%s belongs to somebody else", path)
 	}
-	text, err := io.ReadAll(io.LimitReader(f, maxBearer+1))
+	text, err := io.ReadAll(io.LimitReader(f, maxToken+1))
 	if err != nil {
 		return "", err
 	}
 	token := strip(string(text))
-	if token != "" && !bearerSyntax(token) {
+	if token != "" && !wellFormed(token) {
 		return "", fmt.Errorf("%s holds no bearer token", path)
 	}
 	return token, nil
@@ -106,19 +109,19 @@ func readBearer(path string, owner int) (string, error) {
 // strip takes off what C calls white space.
 func strip(text string) string { return strings.Trim(text, " \t\n\v\f\r") }
 
-// bearerSyntax holds of b64token of RFC 6750, section 2.1.
-func bearerSyntax(token string) bool {
+// wellFormed holds of b64token of RFC 6750, section 2.1.
+func wellFormed(token string) bool {
 	body := strings.TrimRight(token, "=")
-	return body != "" && len(token) <= maxBearer && strings.IndexFunc(body, func(r rune) bool {
+	return body != "" && len(token) <= maxToken && strings.IndexFunc(body, func(r rune) bool {
 		letter := 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9'
 		return !letter && !strings.ContainsRune("-._~+/", r)
 	}) < 0
 }
 
-// BearerPath is the file in which programs look for a user's token unless a variable says
+// Path is the file in which programs look for a user's token unless a variable says
 // otherwise: $XDG_RUNTIME_DIR/bt_u<uid>, or /tmp/bt_u<uid> without that variable. Further tokens of
 // the same user take the name with "-purpose" behind it, and BEARER_TOKEN_FILE for the program.
-func BearerPath(getenv func(string) string, uid int) string {
+func Path(getenv func(string) string, uid int) string {
 	dir := getenv("XDG_RUNTIME_DIR")
 	if dir == "" {
 		dir = sharedDir
@@ -126,11 +129,11 @@ func BearerPath(getenv func(string) string, uid int) string {
 	return filepath.Join(dir, "bt_u"+strconv.Itoa(uid))
 }
 
-// WriteBearer puts a token into a file: complete or not at all, readable by its owner only, and
+// Write puts a token into a file: complete or not at all, readable by its owner only, and
 // without a line break, since not every reader strips one. What was at the path is replaced; a link
 // there is replaced itself, not followed. A directory where others could swap the file is refused.
-func WriteBearer(path, token string) (err error) {
-	if !bearerSyntax(token) {
+func Write(path, token string) (err error) {
+	if !wellFormed(token) {
 		return errors.New("write a bearer token: it is none")
 	}
 	dir := filepath.Dir(path)

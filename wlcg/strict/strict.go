@@ -1,4 +1,6 @@
-package wlcg
+// Package strict reads JSON objects whose signature vouches for what every reader must understand in
+// the same way: tokens, their headers, key sets. It imports the standard library only.
+package strict
 
 import (
 	"bytes"
@@ -10,13 +12,14 @@ import (
 )
 
 // maxDepth is how deep objects and arrays of tokens and key sets may be nested: four times as deep
-// as any known one.
+// as any known one is.
 const maxDepth = 32
 
-// members reads a JSON object. It refuses what readers disagree about: members of the same name
-// (some take the first, Go the last), invalid UTF-8, and anything behind the object. Names are
-// matched exactly by who looks them up; decoding into a struct would ignore their case.
-func members(text []byte) (map[string]json.RawMessage, error) {
+// Object reads a JSON object and returns its members as they are written. It refuses what readers disagree about: members of the same name
+// (some take the first, Go the last), at any depth, invalid UTF-8, and anything behind the object.
+// Names are matched exactly by who looks them up; decoding into a struct would ignore their case.
+// The size of the text is for the caller to limit.
+func Object(text []byte) (map[string]json.RawMessage, error) {
 	if !utf8.Valid(text) {
 		return nil, errors.New("not UTF-8")
 	}
@@ -57,7 +60,7 @@ func distinct(d *json.Decoder, depth int) error {
 				return errors.New("not JSON")
 			}
 			if seen[name] {
-				return fmt.Errorf("the member %s is there twice", quote(name))
+				return fmt.Errorf("the member %.100q is there twice", name)
 			}
 			seen[name] = true
 		}
