@@ -81,13 +81,8 @@ type trusted struct {
 	mu    sync.Mutex
 	base  *trust.Store
 	crl   []byte
-	asked time.Time
 	store *trust.Store
 }
-
-// crlEvery is how long a revocation list of our own CA is used before it is asked for again. It is
-// a second line: attribute authorities ask the database about each certificate.
-const crlEvery = 2 * time.Second
 
 // current returns the CAs that are trusted now. The sum is made anew only when something changed.
 func (t *trusted) current() (*trust.Store, error) {
@@ -103,20 +98,13 @@ func (t *trusted) current() (*trust.Store, error) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	now := time.Now()
-	if t.store != nil && (t.directory == nil || base == t.base) && now.Sub(t.asked) < crlEvery {
-		return t.store, nil
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
-	crl, err := t.ca.CRL(ctx)
+	crl, err := t.ca.Published(context.Background())
 	if err != nil {
 		return nil, err // without the database nothing can be decided anyway
 	}
 	if t.store == nil || t.directory != nil && base != t.base || !bytes.Equal(crl, t.crl) {
-		t.store = base.With(t.ca.Chain(), [][]byte{crl})
+		t.base, t.crl, t.store = base, crl, base.With(t.ca.Chain(), [][]byte{crl})
 	}
-	t.base, t.crl, t.asked = base, crl, now
 	return t.store, nil
 }
 

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"encoding/pem"
+	"fmt"
 	"time"
 
 	"github.com/lanyardhq/lanyard/api"
@@ -180,10 +181,11 @@ func (a *API) crlDER(c *call.Call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	der, err := ca.CRL(c.Context())
+	der, err := ca.Published(c.Context())
 	if err != nil {
 		return nil, err
 	}
+	c.Reply.Set("Cache-Control", fmt.Sprintf("public, max-age=%d", onlineca.PublishEvery/time.Second))
 	return call.File{Type: "application/pkix-crl", Text: material.Secret(der)}, nil // RFC 5280 §4.2.1.13
 }
 

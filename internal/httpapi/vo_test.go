@@ -113,7 +113,11 @@ func TestTheCAIsTold(t *testing.T) {
 			t.Errorf("%s: %d %q", path, a.status, a.body)
 		}
 	}
-	list, err := x509.ParseRevocationList([]byte(w.send(t, "", "GET", "/api/v1/ca/crl.der", "").body))
+	crl := w.send(t, "", "GET", "/api/v1/ca/crl.der", "")
+	if got := crl.header.Get("Cache-Control"); got != "public, max-age=2" {
+		t.Errorf("Cache-Control of the list: %q", got)
+	}
+	list, err := x509.ParseRevocationList([]byte(crl.body))
 	check(t, err)
 	check(t, list.CheckSignatureFrom(ca.Chain()[0]))
 	if a := w.send(t, "", "GET", "/api/v1/ca/signing_policy", ""); !strings.Contains(a.body, `'"/DC=org/DC=example/*"'`) {

@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"math/big"
+	"sync"
 	"time"
 
 	"github.com/lanyardhq/lanyard/internal/fault"
@@ -21,6 +22,39 @@ const (
 	crlRenew = 24 * time.Hour
 	onHold   = 6 // reason code certificateHold, RFC 5280 §5.3.1
 )
+
+// Strangers may fetch the list as often as they like. It is as old as this at most, and the database
+// is asked no more often, nor waited for any longer.
+const (
+	PublishEvery = 2 * time.Second
+	publishWait  = 5 * time.Second
+)
+
+// published is what CRL said last.
+type published struct {
+	mu  sync.Mutex
+	der []byte
+	err error
+	at  time.Time
+}
+
+// Published returns the list as of now or of PublishEvery ago. Attribute authorities ask the
+// database about each certificate besides.
+func (a *CA) Published(ctx context.Context) ([]byte, error) {
+	p := &a.published
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := a.c.Now()
+	if age := now.Sub(p.at); !p.at.IsZero() && age >= 0 && age < PublishEvery {
+		return p.der, p.err
+	}
+	// It is asked for others too, so it does not matter whether this caller leaves.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), publishWait)
+	defer cancel()
+	p.der, p.err = a.CRL(ctx)
+	p.at = a.c.Now()
+	return p.der, p.err
+}
 
 // CRL returns the certificate revocation list, DER, as of now. It is signed anew when something was
 // revoked since the last one, and once a day.

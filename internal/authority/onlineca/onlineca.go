@@ -79,6 +79,8 @@ type CA struct {
 	key    *rsa.PrivateKey
 	root   *x509.Certificate
 	policy []x509.OID
+
+	published published
 }
 
 // Open takes the CA's key from the database, or makes it where there is none, which takes some

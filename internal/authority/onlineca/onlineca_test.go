@@ -1,6 +1,7 @@
 package onlineca_test
 
 import (
+	"context"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -243,6 +244,21 @@ func TestOpensslHonoursTheList(t *testing.T) {
 	w.check(err)
 	if !strings.Contains(text, "Serial Number: B3C4") || strings.Count(text, "Serial Number:") != 1 {
 		t.Errorf("the list is\n%s", text)
+	}
+
+	// What is published follows soon.
+	before, err := w.Published(t.Context())
+	w.check(err)
+	c.Status, c.Reason, c.EndedAt = credential.Active, "", time.Time{}
+	save()
+	if soon, err := w.Published(t.Context()); err != nil || string(soon) != string(before) {
+		t.Errorf("the database is asked at each request: %v", err)
+	}
+	w.now = w.now.Add(onlineca.PublishEvery)
+	gone, leave := context.WithCancel(t.Context())
+	leave() // who asked has left: others still want to know
+	if then, err := w.Published(gone); err != nil || string(then) == string(before) {
+		t.Errorf("a change is not published: %v", err)
 	}
 
 	// The list stays as it is while nothing changes, and is made anew in time.
