@@ -98,6 +98,10 @@ func (r *Refusal) Error() string {
 	return text
 }
 
+// OfWish reports whether the provider refused what was wished for, scopes or audiences, and not the
+// grant or us: another wish may be granted.
+func (r *Refusal) OfWish() bool { return r.Code == "invalid_scope" || r.Code == "invalid_target" }
+
 // Unwrap returns the cause.
 func (r *Refusal) Unwrap() error { return r.Err }
 

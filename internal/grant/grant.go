@@ -1,7 +1,6 @@
 // Package grant has the words of custody: what is configured of a provider, what somebody approved
 // there, the family of tokens that came of it, in which of five states that stands, and what a
-// provider refused. It does no I/O. It may be imported from row 2 upwards and imports material,
-// wlcg, fault, identity and credential only.
+// provider refused. It does no I/O. It imports material, wlcg, fault and credential only.
 package grant
 
 import (
@@ -15,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/lanyardhq/lanyard/internal/fault"
+	"github.com/lanyardhq/lanyard/wlcg"
 )
 
 // Kind is the kind of credential that a grant is.
@@ -22,10 +22,10 @@ const Kind = "grant"
 
 // How much a Spec or a Wish can say.
 const (
-	maxSpec    = 32 << 10 // bytes of JSON
-	maxScopes  = 100
-	maxScope   = 255 // bytes; an audience likewise
-	maxForText = 200 // characters
+	maxSpec    = 64 << 10 // bytes of JSON
+	maxScopes  = 100      // of a list; audiences likewise
+	maxScope   = 1100     // bytes: a long path in it
+	maxForText = 200      // characters
 )
 
 // Spec is what a grant is for: the Spec of its credential, as JSON.
@@ -127,13 +127,14 @@ func token(s string) bool {
 }
 
 // Narrow returns w with what it leaves open filled in from the grant. What goes beyond the grant is
-// a Denied fault: it is never cut off silently.
+// a Denied fault: it is never cut off silently. A capability of a path covers those of the paths
+// below it.
 func (s Spec) Narrow(w Wish) (Wish, error) {
 	if err := w.check(); err != nil {
 		return Wish{}, err
 	}
 	for _, scope := range w.Scopes {
-		if !slices.Contains(s.Scopes, scope) {
+		if !s.covers(scope) {
 			return Wish{}, s.beyond("the scope", scope, s.Scopes)
 		}
 	}
@@ -150,6 +151,17 @@ func (s Spec) Narrow(w Wish) (Wish, error) {
 		narrow.Audiences = slices.Clone(s.Audiences)
 	}
 	return narrow, nil
+}
+
+func (s Spec) covers(wanted string) bool {
+	if slices.Contains(s.Scopes, wanted) {
+		return true
+	}
+	want, err := wlcg.ParseScope(wanted)
+	return err == nil && slices.ContainsFunc(s.Scopes, func(granted string) bool {
+		have, err := wlcg.ParseScope(granted)
+		return err == nil && have.Covers(want)
+	})
 }
 
 func (s Spec) beyond(what, wanted string, granted []string) error {

@@ -148,6 +148,18 @@ func (p Provider) Check() error {
 	return nil
 }
 
+// Ask returns what to send this provider at a refresh that shall answer w for a grant of s. A wish
+// that goes beyond s is a Denied fault. Scopes are left out where they are the grant's own and the
+// provider does not want them repeated; audiences are always there, because some providers widen
+// the token when they are not.
+func (p Provider) Ask(s Spec, w Wish) (Wish, error) {
+	ask, err := s.Narrow(w)
+	if len(w.Scopes) == 0 && p.RefreshScope != "repeat" && p.Type != MyToken {
+		ask.Scopes = nil
+	}
+	return ask, err
+}
+
 // checkOwn judges what is said of our own issuer: nearly nothing is.
 func (p Provider) checkOwn() error {
 	if p.Issuer != "" || p.ClientID != "" || p.ClientSecretFile != "" || p.TokenEndpoint != "" || p.AuthorizationEndpoint != "" {
