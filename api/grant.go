@@ -43,7 +43,7 @@ type Grant struct {
 	Scopes    []string `json:"scopes"`
 	Audiences []string `json:"audiences,omitempty"`
 	For       string   `json:"for,omitempty"`
-	// Standing is absent, valid, ends_soon, revoked or expired; StandingText tells it in words, and
+	// Standing is absent, valid, ends_soon, revoked, expired or paused; StandingText tells it in words, and
 	// NextStep is the one command that repairs it, empty where nothing needs repair.
 	Standing     string `json:"standing"`
 	StandingText string `json:"standing_text"`

@@ -170,7 +170,7 @@ func (s *server) applyProjects(ctx context.Context) error {
 // wireSignIn makes login and the issuer on top of it.
 func (s *server) wireSignIn() (err error) {
 	c := s.config
-	providers, err := c.Providers()
+	providers, err := c.IdentityProviders()
 	if err != nil {
 		return err
 	}

@@ -58,6 +58,9 @@ func (c *Config) resolve(dir string) {
 	for i := range c.Clients {
 		names = append(names, (*string)(&c.Clients[i].SecretFile))
 	}
+	for i := range c.Providers {
+		names = append(names, (*string)(&c.Providers[i].ClientSecretFile))
+	}
 	for i := range c.Grid.Vomses {
 		names = append(names, &c.Grid.Vomses[i])
 	}

@@ -39,9 +39,12 @@ type Config struct {
 	Reveal  string   `yaml:"reveal"`
 	Limits  Limits   `yaml:"limits"`
 	Clients []Client `yaml:"clients"`
-	Grid    Grid     `yaml:"grid"`
-	VOs     []VO     `yaml:"vos"`
-	Log     Log      `yaml:"log"`
+	// Providers are where people approve grants, for custody; Tokens is what we mint ourselves.
+	Providers []TokenProvider `yaml:"providers"`
+	Tokens    Tokens          `yaml:"tokens"`
+	Grid      Grid            `yaml:"grid"`
+	VOs       []VO            `yaml:"vos"`
+	Log       Log             `yaml:"log"`
 }
 
 // What operators write: 36h or 7d; 150TB; 2027-12-31.
@@ -148,6 +151,7 @@ type Member struct {
 type Lifetimes struct {
 	S3Key Lifetime `yaml:"s3key"`
 	Proxy Lifetime `yaml:"proxy"`
+	Grant Lifetime `yaml:"grant"`
 }
 
 // Lifetime is how long credentials of a kind live.

@@ -47,13 +47,14 @@ func TestTheExampleShowsTheDefaults(t *testing.T) {
 	}
 	want := config.Default("/var/lib/lanyard")
 	// The example says "none" where the default says nothing.
-	for _, list := range []int{len(got.InternalNetworks), len(got.SignIn.Providers), len(got.Projects), len(got.Clients), len(got.S3.MoreHosts), len(got.SignIn.Local.Users), len(got.VOs), len(got.Grid.Vomses)} {
+	for _, list := range []int{len(got.InternalNetworks), len(got.SignIn.Providers), len(got.Projects), len(got.Clients), len(got.S3.MoreHosts), len(got.SignIn.Local.Users), len(got.VOs), len(got.Grid.Vomses),
+		len(got.Providers), len(got.Tokens.Audiences), len(got.Tokens.VOs), len(got.Tokens.Rules), len(got.Tokens.Exchanges)} {
 		if list != 0 {
 			t.Errorf("the example sets a list that is empty by default")
 		}
 	}
 	got.InternalNetworks, got.SignIn.Providers, got.Projects, got.Clients, got.S3.MoreHosts, got.SignIn.Local.Users = nil, nil, nil, nil, nil, nil
-	got.VOs, got.Grid.Vomses = nil, nil
+	got.VOs, got.Grid.Vomses, got.Providers, got.Tokens = nil, nil, nil, config.Tokens{}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("docs/lanyard.yaml differs from the defaults (-default +example):\n%s", diff)
 	}
@@ -72,7 +73,7 @@ func TestTheExamplesOutOfForceAreRightToo(t *testing.T) {
 		lines = append(lines, line)
 	}
 	dir := t.TempDir()
-	for _, name := range []string{"myaccessid.secret", "jupyterhub.secret"} {
+	for _, name := range []string{"myaccessid.secret", "jupyterhub.secret", "helmholtz.secret", "wlcg.secret", "keycloak.secret"} {
 		write(t, dir, name, "canary\n", 0o600)
 	}
 	text := strings.Replace(strings.Join(lines, ""), "enabled: false", "enabled: true", 1) // the VO's certificate comes from the online CA
@@ -83,7 +84,7 @@ func TestTheExamplesOutOfForceAreRightToo(t *testing.T) {
 	if len(got.SignIn.Providers) != 1 || len(got.SignIn.Providers[0].Projects) != 2 || len(got.Projects) != 1 || len(got.Clients) != 1 || len(got.VOs) != 1 || got.AdminSocket != "/run/lanyard/admin.sock" {
 		t.Errorf("not all of the example came into force: %+v", got)
 	}
-	providers, err := got.Providers()
+	providers, err := got.IdentityProviders()
 	if err != nil || providers[0].ClientSecret.Reveal() != "canary" {
 		t.Errorf("the provider's secret was not read: %v", err)
 	}

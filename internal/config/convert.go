@@ -10,6 +10,7 @@ import (
 
 	"github.com/lanyardhq/lanyard/internal/broker"
 	"github.com/lanyardhq/lanyard/internal/credential"
+	"github.com/lanyardhq/lanyard/internal/grant"
 	"github.com/lanyardhq/lanyard/internal/identity"
 	"github.com/lanyardhq/lanyard/internal/login"
 	"github.com/lanyardhq/lanyard/internal/project"
@@ -18,8 +19,8 @@ import (
 
 // The methods below say in other packages' words what the operator decided.
 
-// Providers are the identity providers with their secrets, read now.
-func (c Config) Providers() ([]login.Provider, error) {
+// IdentityProviders are where people sign in, with our secrets at them, read now.
+func (c Config) IdentityProviders() ([]login.Provider, error) {
 	var ps []login.Provider
 	for _, p := range c.SignIn.Providers {
 		if p.ClientSecretFile != "" {
@@ -56,7 +57,7 @@ const localIssuer = "local"
 // Rules are the lifetimes by kind of credential.
 func (c Config) Rules() map[string]credential.Lifetime {
 	rules := map[string]credential.Lifetime{}
-	for kind, l := range map[string]Lifetime{"s3key": c.Lifetimes.S3Key, "proxy": c.Lifetimes.Proxy} {
+	for kind, l := range map[string]Lifetime{"s3key": c.Lifetimes.S3Key, "proxy": c.Lifetimes.Proxy, grant.Kind: c.Lifetimes.Grant} {
 		rules[kind] = credential.Lifetime{Default: time.Duration(l.Default), Max: time.Duration(l.Max)}
 	}
 	return rules

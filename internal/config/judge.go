@@ -42,7 +42,7 @@ func (d judge) all(c Config) {
 	for _, l := range []struct {
 		kind string
 		Lifetime
-	}{{"s3key", c.Lifetimes.S3Key}, {"proxy", c.Lifetimes.Proxy}} {
+	}{{"s3key", c.Lifetimes.S3Key}, {"proxy", c.Lifetimes.Proxy}, {"grant", c.Lifetimes.Grant}} {
 		d.lifetime("lifetimes."+l.kind, l.Default, l.Max)
 		if l.Max <= 0 {
 			d.Wrong("lifetimes."+l.kind+".max", "a maximum is needed: write 7d, for example")
@@ -58,6 +58,7 @@ func (d judge) all(c Config) {
 	}
 	d.signIn(c)
 	d.clients(c.Clients)
+	d.tokens(c)
 	d.grid(c)
 }
 
