@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -11,7 +12,9 @@ import (
 	"github.com/lanyardhq/lanyard/internal/audit"
 	"github.com/lanyardhq/lanyard/internal/broker"
 	"github.com/lanyardhq/lanyard/internal/credential"
+	"github.com/lanyardhq/lanyard/internal/custody"
 	"github.com/lanyardhq/lanyard/internal/fault"
+	"github.com/lanyardhq/lanyard/internal/grant"
 	"github.com/lanyardhq/lanyard/internal/httpapi/call"
 	"github.com/lanyardhq/lanyard/internal/identity"
 	"github.com/lanyardhq/lanyard/internal/kind/proxy"
@@ -20,6 +23,9 @@ import (
 
 // states are those that a list can be filtered by.
 var states = []credential.Status{credential.Intended, credential.Active, credential.Frozen, credential.Ending, credential.Ended}
+
+// listSchemas are those of lists of one kind.
+var listSchemas = map[string]string{s3key.Name: api.SchemaS3Keys, proxy.Name: api.SchemaProxies}
 
 func (a *API) listCredentials(c *call.Call) (any, error) {
 	q := c.URL.Query()
@@ -46,12 +52,14 @@ func (a *API) listCredentials(c *call.Call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	schema := api.SchemaS3Keys
-	if f.Kind == proxy.Name {
-		schema = api.SchemaProxies
+	grants, err := a.grants(c, items...)
+	if err != nil {
+		return nil, err
 	}
-	return list(a, schema, items, next, func(x credential.Credential) api.Credential {
-		return a.credential(x, longest[rule{x.ProjectID, x.Kind}])
+	return list(a, cmp.Or(listSchemas[f.Kind], api.SchemaCredentials), items, next, func(x credential.Credential) api.Credential {
+		w := a.credential(x, longest[rule{x.ProjectID, x.Kind}])
+		w.Grant = grants[x.ID]
+		return w
 	}), nil
 }
 
@@ -65,12 +73,14 @@ func (a *API) createCredential(c *call.Call) (any, error) {
 		return nil, err
 	}
 	switch {
-	case req.S3 != nil && req.Kind != s3key.Name, req.Proxy != nil && req.Kind != proxy.Name:
-		return nil, fault.New(fault.Invalid, "what is ordered under s3 or proxy belongs to another kind than %.40q", req.Kind)
+	case req.S3 != nil && req.Kind != s3key.Name, req.Proxy != nil && req.Kind != proxy.Name, req.Grant != nil && req.Kind != grant.Kind:
+		return nil, fault.New(fault.Invalid, "what is ordered under s3, proxy or grant belongs to another kind than %.40q", req.Kind)
 	case req.S3 != nil:
 		o.Spec, err = json.Marshal(req.S3)
 	case req.Proxy != nil:
 		err = wantProxy(&o, *req.Proxy)
+	case req.Grant != nil:
+		wantGrant(&o, *req.Grant)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("encode order: %w", err)
@@ -88,6 +98,11 @@ func (a *API) createCredential(c *call.Call) (any, error) {
 	}
 	c.Reply.Set("Location", Prefix+"/credentials/"+got.Credential.ID)
 	w, err := a.reveal(c, got)
+	if err == nil && w.Grant != nil && got.Credential.Status == credential.Intended {
+		var page custody.Approval
+		page, err = a.Custody.Approval(c.Context(), c.By, got.Credential.ID)
+		w.Grant.Approval = approvalOf(page)
+	}
 	return call.Created{Answer: w}, err
 }
 
@@ -172,7 +187,13 @@ func (a *API) longest(c *call.Call, cs ...credential.Credential) (map[rule]time.
 // show renders a credential without its secret.
 func (a *API) show(c *call.Call, x credential.Credential) (api.Credential, error) {
 	longest, err := a.longest(c, x)
-	return a.credential(x, longest[rule{x.ProjectID, x.Kind}]), err
+	if err != nil {
+		return api.Credential{}, err
+	}
+	grants, err := a.grants(c, x)
+	w := a.credential(x, longest[rule{x.ProjectID, x.Kind}])
+	w.Grant = grants[x.ID]
+	return w, err
 }
 
 // reveal renders a credential with its secret or, of a proxy, its certificates.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/lanyardhq/lanyard/internal/broker"
+	"github.com/lanyardhq/lanyard/internal/custody"
 	"github.com/lanyardhq/lanyard/internal/deliver"
 	"github.com/lanyardhq/lanyard/internal/fault"
 	"github.com/lanyardhq/lanyard/internal/httpapi/call"
@@ -22,8 +23,9 @@ import (
 
 // API serves /api/v1. All fields but PerMinute are required.
 type API struct {
-	Broker *broker.Broker
-	Login  *login.Login
+	Broker  *broker.Broker
+	Login   *login.Login
+	Custody *custody.Custody
 	// Targets are the clients that a configuration can be written for.
 	Targets []deliver.Target
 	// Endpoint and Region are the gateway's, as clients are configured with them.

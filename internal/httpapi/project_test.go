@@ -12,6 +12,7 @@ import (
 
 	"github.com/lanyardhq/lanyard/api"
 	"github.com/lanyardhq/lanyard/client"
+	"github.com/lanyardhq/lanyard/internal/identity"
 )
 
 func TestWhoAmI(t *testing.T) {
@@ -19,7 +20,7 @@ func TestWhoAmI(t *testing.T) {
 	who, err := w.as(t, "anna").WhoAmI(t.Context())
 	check(t, err)
 	if who.Name != "Anna Virtanen" || who.Email != "anna@example.org" || who.Issuer != "local" || who.Subject != "anna" || who.Kind != "person" ||
-		len(who.Projects) != 1 || who.Projects[0].Role != "manager" || who.Projects[0].MaxLife != 168*3600 || who.Projects[0].DefaultLife != 48*3600 || len(who.Scopes) != 6 {
+		len(who.Projects) != 1 || who.Projects[0].Role != "manager" || who.Projects[0].MaxLife != 168*3600 || who.Projects[0].DefaultLife != 48*3600 || len(who.Scopes) != len(identity.Scopes()) {
 		t.Errorf("anna is %+v", who)
 	}
 	who, err = w.operator(t).WhoAmI(t.Context())
@@ -203,7 +204,7 @@ func TestListsAreNeverNull(t *testing.T) {
 			t.Errorf("%s: %d %s", path, a.status, a.body)
 		}
 	}
-	if diff := cmp.Diff(`{"schema":"lanyard/v1/s3key.list","items":[],"next":null,"server_time":"2026-11-21T12:00:00Z"}`+"\n",
+	if diff := cmp.Diff(`{"schema":"lanyard/v1/credential.list","items":[],"next":null,"server_time":"2026-11-21T12:00:00Z"}`+"\n",
 		w.send(t, w.token(t, "chiara"), "GET", "/api/v1/credentials", "").body); diff != "" {
 		t.Error(diff)
 	}
