@@ -76,7 +76,7 @@ func (b *Broker) confirmed(ctx context.Context, seq int64, within time.Duration)
 // Run does what is due until ctx ends: what expired ends, what is ending is cleaned up, what a
 // crash left half made is settled, what ended long ago is removed. All servers may run it.
 func (b *Broker) Run(ctx context.Context) error {
-	u := upkeep.Upkeep{Store: b.Store, Ledger: b.ledger(), Now: b.now, Log: b.Log}
+	u := upkeep.Upkeep{Store: b.Store, Ledger: b.ledger(), Kinds: b.Kinds, Now: b.now, Log: b.Log}
 	u.Run(ctx, upkeep.Task{Name: "buckets", Every: 30 * time.Second, Once: b.custody().Settle})
 	return nil
 }

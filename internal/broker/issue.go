@@ -27,15 +27,12 @@ type Issued struct {
 }
 
 // Issue makes the credential that by orders, active at once unless its kind waits for somebody to
-// Complete it. o.ProjectID may be an id or a name.
+// Complete it. o.ProjectID may be an id or a name; it is empty for a personal one.
 // A request that repeats an earlier one under the same promise gets the same answer.
 func (b *Broker) Issue(ctx context.Context, by identity.Actor, o credential.Order, once audit.Once) (Issued, error) {
-	p, err := b.gate().Project(ctx, by, o.ProjectID, identity.User, access.Writes(o.Kind))
+	p, err := b.place(ctx, by, o)
 	if err != nil {
 		return Issued{}, err
-	}
-	if by.AccountID == "" {
-		return Issued{}, fault.New(fault.Denied, "a %s belongs to an account, and the operator has none", credential.Noun(o.Kind)).WithHint("sign in as a member of project %s, or make a robot there", p.Name)
 	}
 	o.ProjectID = p.ID
 	got, seq, err := b.issue(ctx, by, p, o, once)
@@ -53,6 +50,19 @@ func (b *Broker) Issue(ctx context.Context, by identity.Actor, o credential.Orde
 	}
 	b.confirmed(ctx, seq, untilWorks) // so that the key works at once; it is made either way
 	return got, nil
+}
+
+// place judges whether by may make what is ordered where it is ordered, and finds the project.
+func (b *Broker) place(ctx context.Context, by identity.Actor, o credential.Order) (p project.Project, err error) {
+	if _, personal := b.Kinds[o.Kind].(credential.Personal); personal && o.ProjectID == "" {
+		err = b.gate().Admit(ctx, by, access.Writes(o.Kind))
+	} else {
+		p, err = b.gate().Project(ctx, by, o.ProjectID, identity.User, access.Writes(o.Kind))
+	}
+	if err == nil && by.AccountID == "" {
+		err = fault.New(fault.Denied, "a %s belongs to an account, and the operator has none", credential.Noun(o.Kind)).WithHint("sign in as a member of the project, or make a robot there")
+	}
+	return p, err
 }
 
 func (b *Broker) issue(ctx context.Context, by identity.Actor, p project.Project, o credential.Order, once audit.Once) (Issued, int64, error) {
@@ -150,6 +160,8 @@ func (b *Broker) Again(ctx context.Context, by identity.Actor, ref string) (Issu
 			return Issued{}, fault.New(fault.Denied, "secrets are shown only once, when a key is created").WithHint("create a new key")
 		case c.Status != credential.Active && c.Status != credential.Frozen:
 			return Issued{}, fault.New(fault.Conflict, "%s %s has ended", c.Kind, c.PublicID).WithHint("create a new key")
+		case len(state) == 0:
+			return Issued{}, fault.New(fault.Conflict, "a %s has no secret that could be shown again", credential.Noun(c.Kind)).WithHint("ask for what comes of it")
 		}
 		m, err := b.material(ctx, c, state)
 		if err != nil {

@@ -21,7 +21,7 @@ func (b *Broker) Extend(ctx context.Context, by identity.Actor, ref string, life
 	if err != nil {
 		return c, err
 	}
-	p, err := b.Store.Project(ctx, c.ProjectID)
+	p, err := standing.Project(ctx, b.Store, c.ProjectID)
 	if err != nil {
 		return c, err
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/lanyardhq/lanyard/internal/audit"
 	"github.com/lanyardhq/lanyard/internal/broker/access"
+	"github.com/lanyardhq/lanyard/internal/broker/standing"
 	"github.com/lanyardhq/lanyard/internal/credential"
 	"github.com/lanyardhq/lanyard/internal/identity"
 )
@@ -15,19 +16,19 @@ import (
 // Without a project that is by's own; in a project, managers and deputies see all; the operator
 // sees all everywhere. Without a kind it is of all kinds that the token covers.
 func (b *Broker) ListCredentials(ctx context.Context, by identity.Actor, f credential.Filter) ([]credential.Credential, error) {
-	if f.Kind == "" && !by.Operator && by.Holds(identity.ReadKeys) != by.Holds(identity.ReadProxies) {
-		f.Kind = s3key
-		if by.Holds(identity.ReadProxies) {
-			f.Kind = proxy
+	scope := access.Reads(f.Kind)
+	if f.Kind == "" {
+		if f.Kinds = access.Readable(by); len(f.Kinds) > 0 {
+			scope = access.Reads(f.Kinds[0])
 		}
 	}
 	if f.ProjectID != "" {
-		p, err := b.gate().Project(ctx, by, f.ProjectID, identity.User, access.Reads(f.Kind))
+		p, err := b.gate().Project(ctx, by, f.ProjectID, identity.User, scope)
 		if err != nil {
 			return nil, err
 		}
 		f.ProjectID = p.ID
-	} else if err := b.gate().Admit(ctx, by, access.Reads(f.Kind)); err != nil {
+	} else if err := b.gate().Admit(ctx, by, scope); err != nil {
 		return nil, err
 	}
 	if !by.Operator && (f.ProjectID == "" || !by.In(f.ProjectID, identity.Deputy)) {
@@ -105,9 +106,10 @@ func (b *Broker) VerifyAudit(ctx context.Context, by identity.Actor) (bad int64,
 }
 
 // LongestLife returns how far from now an extension of a credential of the kind in the project may
-// reach. It tells nothing to who has not seen such a credential already.
+// reach; of a personal one if projectID is empty. It tells nothing to who has not seen such a
+// credential already.
 func (b *Broker) LongestLife(ctx context.Context, projectID, kind string) (time.Duration, error) {
-	p, err := b.Store.Project(ctx, projectID)
+	p, err := standing.Project(ctx, b.Store, projectID)
 	if err != nil {
 		return 0, err
 	}

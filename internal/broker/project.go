@@ -15,11 +15,8 @@ import (
 	"github.com/lanyardhq/lanyard/internal/project"
 )
 
-// The kinds that have rules of their own here: s3key is the one whose lifetime projects show.
-const (
-	s3key = "s3key"
-	proxy = "proxy"
-)
+// s3key is the kind whose lifetime projects show.
+const s3key = "s3key"
 
 // ProjectView is a project as one actor sees it.
 type ProjectView struct {

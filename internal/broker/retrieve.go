@@ -37,7 +37,7 @@ func (b *Broker) Complete(ctx context.Context, by identity.Actor, ref, answer st
 	if err != nil {
 		return c, err
 	}
-	p, err := b.Store.Project(ctx, c.ProjectID)
+	p, err := standing.Project(ctx, b.Store, c.ProjectID)
 	if err == nil {
 		err = p.RefuseWork(b.now())
 	}

@@ -44,12 +44,12 @@ const (
 	Abandoned      Reason = "abandoned" // nobody completed it in time
 )
 
-// A Credential is a standing right of one account within a project; what it yields at one moment
+// A Credential is a standing right of one account, mostly within a project; what it yields at one moment
 // is its Material.
 type Credential struct {
 	ID        string // crd_…
 	Kind      string
-	ProjectID string
+	ProjectID string // empty if it is personal: see Personal
 	OwnerID   string // account
 	// Name says what it is for, 1 to 60 characters.
 	Name string
@@ -162,9 +162,26 @@ type Bounded interface {
 	Bound(Credential) time.Time
 }
 
+// A Personal is a Kind whose credentials need no project.
+type Personal interface {
+	Kind
+	// Personal says so.
+	Personal()
+}
+
+// A Lingering is a Kind whose credentials have something outside that must be ended too. They stay
+// Ending until that is done, by who does it: the kind's own keeper.
+type Lingering interface {
+	Kind
+	// Lingers says so.
+	Lingers()
+}
+
 // Filter selects credentials; empty fields select all. Results are newest first.
 type Filter struct {
 	Kind, ProjectID, OwnerID string
+	// Kinds selects several.
+	Kinds []string
 	// Issuer selects by the owner's identity provider.
 	Issuer   string
 	Statuses []Status

@@ -10,8 +10,8 @@ func Noun(kind string) string {
 	switch kind {
 	case "s3key":
 		return "key"
-	case "proxy":
-		return "proxy"
+	case "proxy", "grant":
+		return kind
 	}
 	return "credential"
 }

@@ -15,9 +15,9 @@ import (
 )
 
 //nolint:gosec // no credential: a query for them
-const selectCredential = `SELECT c.id, c.kind, c.project_id, c.owner_id, c.name, c.public_id, c.spec, c.status, c.reason,
-	c.created_at, c.expires_at, c.due_at, c.ended_at, c.last_used_at, c.last_used_by, c.generation, p.name, a.name, c.state
-	FROM credential c JOIN project p ON p.id = c.project_id JOIN account a ON a.id = c.owner_id`
+const selectCredential = `SELECT c.id, c.kind, coalesce(c.project_id, ''), c.owner_id, c.name, c.public_id, c.spec, c.status, c.reason,
+	c.created_at, c.expires_at, c.due_at, c.ended_at, c.last_used_at, c.last_used_by, c.generation, coalesce(p.name, ''), a.name, c.state
+	FROM credential c LEFT JOIN project p ON p.id = c.project_id JOIN account a ON a.id = c.owner_id`
 
 // sealedCredential is a row with its state as it lies there.
 type sealedCredential struct {
@@ -70,7 +70,7 @@ func (s *Store) InsertCredential(ctx context.Context, c credential.Credential, s
 	return s.publishing(ctx, edit{feed.Credential, c.ID, change}, func(ctx context.Context, t *tx) error {
 		_, err := t.Exec(ctx, `INSERT INTO credential (id, kind, project_id, owner_id, name, public_id, spec, status, reason,
 			created_at, expires_at, due_at, ended_at, generation, state)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
+			VALUES ($1, $2, nullif($3, ''), $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
 			c.ID, c.Kind, c.ProjectID, c.OwnerID, c.Name, c.PublicID, string(c.Spec), string(c.Status), string(c.Reason),
 			c.CreatedAt, c.ExpiresAt, c.DueAt, c.EndedAt, c.Generation, sealed)
 		if err != nil {
@@ -162,6 +162,9 @@ func (s *Store) Credential(ctx context.Context, ref string) (credential.Credenti
 func (s *Store) ListCredentials(ctx context.Context, f credential.Filter) ([]credential.Credential, error) {
 	var c database.Conditions
 	c.Equal("c.kind", f.Kind)
+	if len(f.Kinds) > 0 {
+		c.In("c.kind", f.Kinds)
+	}
 	c.Equal("c.project_id", f.ProjectID)
 	c.Equal("c.owner_id", f.OwnerID)
 	c.Equal("a.issuer", f.Issuer)
@@ -186,14 +189,15 @@ func (s *Store) ListCredentials(ctx context.Context, f credential.Filter) ([]cre
 }
 
 // ClaimDue hands out at most n credentials whose DueAt has come, each to one server only until
-// the lease ends or the credential is saved.
+// the lease ends or the credential is saved. Grants that are ending are custody's to finish.
 func (s *Store) ClaimDue(ctx context.Context, now time.Time, lease time.Duration, n int) ([]credential.Credential, error) {
 	skip := ""
 	if s.db.Postgres { // SQLite has one writer at a time and nothing to skip
 		skip = ` FOR UPDATE SKIP LOCKED`
 	}
 	ids, err := database.List(ctx, s.db.Alone(), database.Text, `UPDATE credential SET lease_until = $2 WHERE id IN (
-		SELECT id FROM credential WHERE due_at > 0 AND due_at <= $1 AND lease_until <= $1 ORDER BY due_at`+database.Limit(n)+skip+`)
+		SELECT id FROM credential WHERE due_at > 0 AND due_at <= $1 AND lease_until <= $1
+		AND (kind <> 'grant' OR status <> 'ending') ORDER BY due_at`+database.Limit(n)+skip+`)
 		AND lease_until <= $1 RETURNING id`, now, now.Add(lease))
 	if err != nil {
 		return nil, fmt.Errorf("claim due credentials: %w", err)

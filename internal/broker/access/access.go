@@ -24,11 +24,17 @@ type Store interface {
 // Gate lets actors through to what they may see and change.
 type Gate struct{ Store Store }
 
-// The kinds of credentials that have scopes.
-const (
-	s3key = "s3key"
-	proxy = "proxy"
-)
+// A kind of credentials has a scope that shows them and one that does something with them.
+type kind struct {
+	name        string
+	read, write identity.Scope
+}
+
+var kinds = []kind{
+	{"s3key", identity.ReadKeys, identity.WriteKeys},
+	{"proxy", identity.ReadProxies, identity.WriteProxies},
+	{"grant", identity.ReadTokens, identity.WriteTokens},
+}
 
 // Operator lets the operator pass and nobody else.
 func Operator(by identity.Actor) error {
@@ -54,19 +60,38 @@ func covers(by identity.Actor, s identity.Scope) error {
 	return fault.New(fault.Denied, "this token does not cover %s", s).WithHint("use one that has the scope %s", s)
 }
 
-// Reads is the scope that shows credentials of a kind, Writes the one that does something with them.
+// Reads is the scope that shows credentials of a kind.
 func Reads(kind string) identity.Scope {
-	if kind == proxy {
-		return identity.ReadProxies
+	for _, k := range kinds {
+		if k.name == kind {
+			return k.read
+		}
 	}
 	return identity.ReadKeys
 }
 
+// Writes is the scope that does something with credentials of a kind.
 func Writes(kind string) identity.Scope {
-	if kind == proxy {
-		return identity.WriteProxies
+	for _, k := range kinds {
+		if k.name == kind {
+			return k.write
+		}
 	}
 	return identity.WriteKeys
+}
+
+// Readable returns the kinds of credentials that the token of by shows; nil if it is all of them.
+func Readable(by identity.Actor) []string {
+	var shown []string
+	for _, k := range kinds {
+		if by.Operator || by.Holds(k.read) {
+			shown = append(shown, k.name)
+		}
+	}
+	if len(shown) == len(kinds) {
+		return nil
+	}
+	return shown
 }
 
 // known refuses actors who may do nothing at all.
@@ -111,15 +136,15 @@ func (g Gate) Project(ctx context.Context, by identity.Actor, ref string, role i
 // is Reads or Writes.
 func (g Gate) Credential(ctx context.Context, by identity.Actor, ref string, scope func(kind string) identity.Scope) (credential.Credential, credential.State, error) {
 	err := g.known(ctx, by)
-	if err == nil && covers(by, scope(proxy)) != nil { // a token for no kind at all learns nothing
-		err = covers(by, scope(s3key))
+	if err == nil && !slices.ContainsFunc(kinds, func(k kind) bool { return covers(by, scope(k.name)) == nil }) {
+		err = covers(by, scope("")) // a token for no kind at all learns nothing
 	}
 	if err != nil {
 		return credential.Credential{}, nil, err
 	}
 	c, state, err := g.Store.Credential(ctx, ref)
 	if fault.CodeOf(err) == fault.NotFound || err == nil && c.OwnerID != by.AccountID && !by.In(c.ProjectID, identity.Deputy) {
-		return credential.Credential{}, nil, fault.New(fault.NotFound, "there is no key or proxy %.60q that you may see", ref)
+		return credential.Credential{}, nil, fault.New(fault.NotFound, "there is no key, proxy or grant %.60q that you may see", ref)
 	}
 	if err == nil {
 		err = covers(by, scope(c.Kind))

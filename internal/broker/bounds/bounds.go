@@ -42,7 +42,7 @@ func (b Bounds) More(ctx context.Context, by identity.Actor, p project.Project, 
 			return err
 		}
 		if len(live) >= n {
-			return fault.New(fault.Limited, "you have %d %s in project %s, and no more are allowed", len(live), credential.Nouns(kind), p.Name).WithHint("delete one that you no longer need")
+			return fault.New(fault.Limited, "you have %d %s%s, and no more are allowed", len(live), credential.Nouns(kind), in(p)).WithHint("delete one that you no longer need")
 		}
 	}
 	if n := b.Limits.KeysPerHour; n > 0 {
@@ -58,6 +58,14 @@ func (b Bounds) More(ctx context.Context, by identity.Actor, p project.Project, 
 		}
 	}
 	return nil
+}
+
+// in says where, for messages.
+func in(p project.Project) string {
+	if p.ID == "" {
+		return ""
+	}
+	return " in project " + p.Name
 }
 
 // Lifetime is the rule for credentials of a kind that are made or extended in p now: the

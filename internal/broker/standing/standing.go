@@ -21,12 +21,21 @@ type Store interface {
 	ListFrozenProviders(context.Context) ([]string, error)
 }
 
+// Project finds the project of a credential. That of a personal one, which has none, is the zero
+// Project: it stops nothing and narrows nothing.
+func Project(ctx context.Context, s Store, id string) (project.Project, error) {
+	if id == "" {
+		return project.Project{}, nil
+	}
+	return s.Project(ctx, id)
+}
+
 // Obstacle returns why c may not be in force whatever its owner wants, or "". What lets a
 // credential into force asks before and after it writes; what stops an account, project or
 // provider looks for credentials before and after it writes. So one of two that run at once sees
 // the other.
 func Obstacle(ctx context.Context, s Store, now time.Time, c credential.Credential) (credential.Reason, error) {
-	p, err := s.Project(ctx, c.ProjectID)
+	p, err := Project(ctx, s, c.ProjectID)
 	if err != nil {
 		return "", err
 	}
@@ -34,7 +43,7 @@ func Obstacle(ctx context.Context, s Store, now time.Time, c credential.Credenti
 	if err != nil {
 		return "", err
 	}
-	members, err := s.ListMembers(ctx, c.ProjectID, c.OwnerID)
+	member, err := belongs(ctx, s, c)
 	if err != nil {
 		return "", err
 	}
@@ -51,10 +60,19 @@ func Obstacle(ctx context.Context, s Store, now time.Time, c credential.Credenti
 		return credential.AccountFrozen, nil
 	case slices.Contains(frozen, owner.Issuer):
 		return credential.ProviderFrozen, nil
-	case len(members) == 0:
+	case !member:
 		return credential.LeftProject, nil
 	}
 	return "", nil
+}
+
+// belongs reports whether c's owner is a member of its project, if it has one.
+func belongs(ctx context.Context, s Store, c credential.Credential) (bool, error) {
+	if c.ProjectID == "" {
+		return true, nil
+	}
+	members, err := s.ListMembers(ctx, c.ProjectID, c.OwnerID)
+	return len(members) > 0, err
 }
 
 // Refuse tells a person about an obstacle.

@@ -34,6 +34,7 @@ type decision = func(credential.Credential) (credential.Credential, error)
 type Upkeep struct {
 	Store  Store
 	Ledger Ledger
+	Kinds  map[string]credential.Kind
 	Now    func() time.Time // whole seconds, UTC
 	Log    *slog.Logger
 }
@@ -107,12 +108,11 @@ func (u Upkeep) sweepDue(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		// Nothing outside needs cleaning up yet, so what expires is finished in the same step.
 		if _, _, err := u.Ledger.ChangeThese(ctx, identity.System(), cs, "end", u.expire(ctx)); err != nil {
 			return err
 		}
 		_, _, err = u.Ledger.ChangeThese(ctx, identity.System(), cs, "finish", func(c credential.Credential) (credential.Credential, error) {
-			return c.Finish(), nil
+			return u.finish(c), nil
 		})
 		if err != nil || len(cs) < claimed {
 			return err
@@ -128,15 +128,26 @@ func (u Upkeep) expire(ctx context.Context) decision {
 		if why == "" {
 			return c, nil
 		}
-		p, err := u.Store.Project(ctx, c.ProjectID)
-		if err != nil && fault.CodeOf(err) != fault.NotFound {
-			return c, err
+		var p project.Project // the zero one ends nothing
+		if c.ProjectID != "" {
+			var err error
+			if p, err = u.Store.Project(ctx, c.ProjectID); err != nil && fault.CodeOf(err) != fault.NotFound {
+				return c, err
+			}
 		}
 		if why == credential.Expired && !p.EndsAt.IsZero() && !c.ExpiresAt.Before(p.EndsAt) {
 			why = credential.ProjectEnded
 		}
-		return c.End(u.Now(), why).Finish(), nil
+		return u.finish(c.End(u.Now(), why)), nil
 	}
+}
+
+// finish marks the clean-up as done of what has nothing outside to be cleaned up.
+func (u Upkeep) finish(c credential.Credential) credential.Credential {
+	if _, lingers := u.Kinds[c.Kind].(credential.Lingering); lingers {
+		return c
+	}
+	return c.Finish()
 }
 
 // ended are the projects whose keys have been ended, by id, with the end that they had then.
