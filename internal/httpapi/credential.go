@@ -25,7 +25,7 @@ import (
 var states = []credential.Status{credential.Intended, credential.Active, credential.Frozen, credential.Ending, credential.Ended}
 
 // listSchemas are those of lists of one kind.
-var listSchemas = map[string]string{s3key.Name: api.SchemaS3Keys, proxy.Name: api.SchemaProxies}
+var listSchemas = map[string]string{s3key.Name: api.SchemaS3Keys, proxy.Name: api.SchemaProxies, grant.Kind: api.SchemaGrants}
 
 func (a *API) listCredentials(c *call.Call) (any, error) {
 	q := c.URL.Query()

@@ -121,7 +121,7 @@ func TestListsGoInPages(t *testing.T) {
 		return got
 	}
 	page, err := w.as(t, "ben").ListCredentials(t.Context(), client.CredentialFilter{Limit: 2})
-	if got := ids(page, err); !cmp.Equal(got, want[:2]) || page.Next == nil || page.Schema != "lanyard/v1/s3key.list" || !page.ServerTime.Equal(w.clock()) {
+	if got := ids(page, err); !cmp.Equal(got, want[:2]) || page.Next == nil || page.Schema != "lanyard/v1/credential.list" || !page.ServerTime.Equal(w.clock()) {
 		t.Errorf("the first page is %v of %v: %+v", got, want, page)
 	}
 	if got := ids(w.as(t, "ben").AllCredentials(t.Context(), client.CredentialFilter{Limit: 2})); !cmp.Equal(got, want) {
