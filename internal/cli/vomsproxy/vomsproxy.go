@@ -11,8 +11,11 @@
 //
 // Known differences, all on purpose: what fails is explained in further lines behind the original
 // text, with the fix; expired certificates make no proxy; keys below 1024 bits are refused; host
-// names of servers are checked in both flavours; all targets are sent; control characters in what
-// others wrote are shown escaped, so that no attribute can pass for two lines.
+// names of servers are checked in both flavours; all targets are sent; of several VOs none may fail,
+// because a proxy with less than was asked for is noticed only when a job is refused; a -conf file
+// that is missing is an error; root without a host certificate falls back to ~/.globus, as everybody
+// does; control characters in what others wrote are shown escaped, so that no attribute can pass for
+// two lines.
 //
 // It may import rows 0 to 3.
 package vomsproxy
