@@ -118,6 +118,11 @@ func TestReport(t *testing.T) {
 		t.Errorf("got %q", errs)
 	}
 	errs.Reset()
+	c.Report(errors.New("climate: Unable to satisfy the request!")) // it ends well already
+	if want := "✗ climate: Unable to satisfy the request!\n"; errs.String() != want {
+		t.Errorf("got %q", errs)
+	}
+	errs.Reset()
 	env["LANG"] = "C"
 	c.Report(fault.New(fault.NotFound, "evil \x1b[31m name\rof a server").WithHint("lanyard login --server https://x"))
 	if want := "error: Evil  [31m name of a server.\n  lanyard login --server https://x\n"; errs.String() != want {

@@ -238,7 +238,7 @@ func sentence(s string) string {
 	if word == strings.ToLower(word) && !strings.ContainsAny(word, "/.:_-=") && word != "lanyard" {
 		s = string(unicode.ToUpper(r)) + s[n:]
 	}
-	if !strings.Contains(s, "lanyard ") && !strings.HasSuffix(s, ".") && !strings.HasSuffix(s, "?") && !strings.Contains(s, "://") {
+	if !strings.Contains(s, "lanyard ") && strings.TrimRight(s, ".?!") == s && !strings.Contains(s, "://") {
 		s += "."
 	}
 	return s

@@ -219,7 +219,11 @@ func path(s string) template.HTML {
 // sentence writes a message of a fault as a sentence of its own.
 func sentence(s string) string {
 	first, n := utf8.DecodeRuneInString(s)
-	return string(unicode.ToUpper(first)) + strings.TrimSuffix(s[n:], ".") + "."
+	s = string(unicode.ToUpper(first)) + s[n:]
+	if strings.TrimRight(s, ".?!") == s {
+		s += "."
+	}
+	return s
 }
 
 // way says in words how a proxy came here.
