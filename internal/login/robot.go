@@ -25,7 +25,8 @@ type RobotOrder struct {
 	Name string // 1 to 60 characters, unique in the project
 	// Role is user (the default) or deputy.
 	Role identity.Role
-	// Scopes of its token; none means reading and writing keys and reading projects.
+	// Scopes of its token; none means reading and writing keys and reading projects. Other kinds are
+	// named, because a token that leaks should yield no more than its program needs.
 	Scopes []identity.Scope
 	// Life or Until says when its token ends; both zero means 90 days. At most 366 days.
 	Life  time.Duration
