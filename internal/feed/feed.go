@@ -23,6 +23,8 @@ const (
 	Credential Topic = "credential"
 	Project    Topic = "project"
 	Bucket     Topic = "bucket"
+	// Denial is about tokens, which no gateway takes: its entries carry nothing.
+	Denial Topic = "denial"
 )
 
 // An Entry is one change. Exactly one of the pointers is set, unless the thing is gone: then all

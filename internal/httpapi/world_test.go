@@ -170,7 +170,7 @@ func (w *world) token(t *testing.T, name string) material.Secret {
 	code, err := w.Login.GrantCode(t.Context(), by, login.CodeRequest{ClientID: "cli", RedirectURI: "http://127.0.0.1/", Host: "laptop",
 		Challenge: oauth2.S256ChallengeFromVerifier(verifier), Scopes: identity.Scopes()})
 	check(t, err)
-	grant, err := w.Login.RedeemCode(t.Context(), "cli", code, "http://127.0.0.1/", verifier, r)
+	grant, err := w.Login.RedeemCode(t.Context(), login.Redemption{ClientID: "cli", Proof: code, RedirectURI: "http://127.0.0.1/", Verifier: verifier}, r)
 	check(t, err)
 	w.tokens[name] = grant.Access
 	return grant.Access

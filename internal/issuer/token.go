@@ -34,7 +34,8 @@ func (s *server) CodeExchange(ctx context.Context, r *op.ClientRequest[oidc.Acce
 	if _, err := s.keys.signer(c.Algorithm, s.now()); err != nil {
 		return s.fail(ctx, err) // before the code is used up
 	}
-	g, err := s.c.Login.RedeemCode(ctx, c.ID, material.Secret(r.Data.Code), r.Data.RedirectURI, r.Data.CodeVerifier, from(ctx).Request)
+	g, err := s.c.Login.RedeemCode(ctx, login.Redemption{ClientID: c.ID, Proof: material.Secret(r.Data.Code), RedirectURI: r.Data.RedirectURI,
+		Verifier: r.Data.CodeVerifier}, from(ctx).Request)
 	return s.answer(ctx, c, g, err)
 }
 
@@ -48,7 +49,7 @@ func (s *server) RefreshToken(ctx context.Context, r *op.ClientRequest[oidc.Refr
 	for _, v := range strings.Fields(r.Form.Get("scope")) {
 		scopes = append(scopes, identity.Scope(v))
 	}
-	g, err := s.c.Login.Refresh(ctx, c.ID, material.Secret(r.Data.RefreshToken), scopes, from(ctx).Request)
+	g, err := s.c.Login.Refresh(ctx, login.Redemption{ClientID: c.ID, Proof: material.Secret(r.Data.RefreshToken), Scopes: scopes}, from(ctx).Request)
 	return s.answer(ctx, c, g, err)
 }
 
@@ -63,7 +64,7 @@ func (s *server) DeviceAuthorization(ctx context.Context, r *op.ClientRequest[oi
 	if !ok {
 		return nil, oidc.ErrInvalidScope().WithDescription("a scope is not known here")
 	}
-	d, err := s.c.Login.StartDevice(ctx, c.ID, r.Form.Get("host"), scopes, from(ctx).Request)
+	d, err := s.c.Login.StartDevice(ctx, login.DeviceRequest{ClientID: c.ID, Host: r.Form.Get("host"), Scopes: scopes}, from(ctx).Request)
 	if err != nil {
 		return s.fail(ctx, err)
 	}
@@ -79,7 +80,7 @@ func (s *server) DeviceToken(ctx context.Context, r *op.ClientRequest[oidc.Devic
 	if _, err := s.keys.signer(c.Algorithm, s.now()); err != nil {
 		return s.fail(ctx, err)
 	}
-	g, err := s.c.Login.PollDevice(ctx, c.ID, material.Secret(r.Data.DeviceCode), from(ctx).Request)
+	g, err := s.c.Login.PollDevice(ctx, login.Redemption{ClientID: c.ID, Proof: material.Secret(r.Data.DeviceCode)}, from(ctx).Request)
 	return s.answer(ctx, c, g, err)
 }
 

@@ -37,6 +37,7 @@ type Device struct {
 	// Address is where the request came from.
 	Address            string
 	Scopes             []identity.Scope
+	Audiences          []string
 	AskedAt, ExpiresAt time.Time
 }
 
@@ -67,15 +68,22 @@ type device struct {
 	AuthenticatedAt time.Time
 }
 
-// StartDevice begins a device flow (RFC 8628) for a client on a host that it names itself.
-func (l *Login) StartDevice(ctx context.Context, clientID, host string, scopes []identity.Scope, r Request) (DeviceCode, error) {
+// A DeviceRequest asks for a device code. Host is what the machine calls itself.
+type DeviceRequest struct {
+	ClientID, Host string
+	Scopes         []identity.Scope
+	Audiences      []string // as of a session
+}
+
+// StartDevice begins a device flow (RFC 8628).
+func (l *Login) StartDevice(ctx context.Context, q DeviceRequest, r Request) (DeviceCode, error) {
 	now := l.now()
 	if err := l.starts.spend(now, 1, network(r.Address)); err != nil {
 		return DeviceCode{}, err
 	}
 	text, handle := random(), userCode()
-	d := device{Interval: pollEvery, Device: Device{UserCode: handle[:4] + "-" + handle[4:], ClientID: clientID, Host: upstream.Clean(host, 100),
-		Address: r.Address, Scopes: scopes, AskedAt: now, ExpiresAt: now.Add(deviceLife)}}
+	d := device{Interval: pollEvery, Device: Device{UserCode: handle[:4] + "-" + handle[4:], ClientID: q.ClientID, Host: upstream.Clean(q.Host, 100),
+		Address: r.Address, Scopes: q.Scopes, Audiences: q.Audiences, AskedAt: now, ExpiresAt: now.Add(deviceLife)}}
 	data, err := json.Marshal(d)
 	if err != nil {
 		return DeviceCode{}, fmt.Errorf("encode device: %w", err)
@@ -177,9 +185,9 @@ func (l *Login) saveDevice(ctx context.Context, t session.Ticket, d device) (boo
 // PollDevice answers a machine that asks what became of its request: the grant, once, or
 // ErrPending, ErrSlowDown, ErrExpired, ErrRefused, and ErrGrant for codes that are unknown, used
 // or another client's.
-func (l *Login) PollDevice(ctx context.Context, clientID string, text material.Secret, r Request) (Grant, error) {
+func (l *Login) PollDevice(ctx context.Context, p Redemption, r Request) (Grant, error) {
 	now := l.now()
-	t, err := l.c.Store.Ticket(ctx, "device", digest(text.Reveal()), "", now)
+	t, err := l.c.Store.Ticket(ctx, "device", digest(p.Proof.Reveal()), "", now)
 	if fault.CodeOf(err) == fault.NotFound {
 		return Grant{}, ErrGrant
 	} else if err != nil {
@@ -190,15 +198,15 @@ func (l *Login) PollDevice(ctx context.Context, clientID string, text material.S
 		return Grant{}, fmt.Errorf("decode device: %w", err)
 	}
 	switch {
-	case d.ClientID != clientID:
+	case d.ClientID != p.ClientID:
 		return Grant{}, ErrGrant
 	case !now.Before(d.ExpiresAt):
 		return Grant{}, ErrExpired
 	case d.Decision == refused:
 		return Grant{}, ErrRefused
 	case d.Decision == approved:
-		s := session.Session{ClientID: clientID, Host: d.Host, Scopes: d.Scopes, AuthenticatedAt: d.AuthenticatedAt}
-		return l.grant(ctx, s, d.AccountID, &t, session.Token{}, r)
+		s := session.Session{ClientID: p.ClientID, Host: d.Host, Scopes: d.Scopes, Audiences: d.Audiences, AuthenticatedAt: d.AuthenticatedAt}
+		return l.grant(ctx, s, opening{d.AccountID, t, session.Token{}, p.Mint}, r)
 	case now.Before(d.PolledAt.Add(d.Interval - pollEarly)):
 		return Grant{}, l.slowDown(ctx, t, d)
 	}

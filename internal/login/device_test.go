@@ -17,7 +17,7 @@ import (
 // ask starts a device request of a login node.
 func (w *world) ask() login.DeviceCode {
 	w.t.Helper()
-	d, err := w.StartDevice(w.t.Context(), client, "lumi-login2.csc.fi", scopes, from("198.51.100.7"))
+	d, err := w.StartDevice(w.t.Context(), login.DeviceRequest{ClientID: client, Host: "lumi-login2.csc.fi", Scopes: scopes}, from("198.51.100.7"))
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -25,7 +25,7 @@ func (w *world) ask() login.DeviceCode {
 }
 
 func (w *world) poll(d login.DeviceCode) (login.Grant, error) {
-	return w.PollDevice(w.t.Context(), client, d.Code, from("198.51.100.7"))
+	return w.PollDevice(w.t.Context(), login.Redemption{ClientID: client, Proof: d.Code}, from("198.51.100.7"))
 }
 
 func TestDeviceFlow(t *testing.T) {
@@ -98,7 +98,7 @@ func TestDeviceEnds(t *testing.T) {
 		if err := w.DecideDevice(t.Context(), anna, d.UserCode, true); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := w.PollDevice(t.Context(), "hub", d.Code, from("192.0.2.66")); !errors.Is(err, login.ErrGrant) {
+		if _, err := w.PollDevice(t.Context(), login.Redemption{ClientID: "hub", Proof: d.Code}, from("192.0.2.66")); !errors.Is(err, login.ErrGrant) {
 			t.Errorf("error %v", err)
 		}
 		if _, err := w.poll(d); err != nil {
@@ -233,7 +233,7 @@ func TestDeviceRequestsAreLimited(t *testing.T) {
 	for range 10 {
 		w.ask()
 	}
-	_, err := w.StartDevice(t.Context(), client, "x", nil, from("198.51.100.7"))
+	_, err := w.StartDevice(t.Context(), login.DeviceRequest{ClientID: client, Host: "x"}, from("198.51.100.7"))
 	wants(t, err, fault.Limited, "too many")
 }
 

@@ -49,8 +49,28 @@ type CodeRequest struct {
 	Challenge             string // PKCE, S256
 	Nonce                 string
 	// Host is what the client says its machine is called; nobody has checked.
-	Host   string
+	Host      string
+	Scopes    []identity.Scope
+	Audiences []string // as of a session
+}
+
+// A Mint makes the access token of a session, and tells when that ends, or answers with an empty one
+// to have login make it. It is called before anything is written: what it refuses leaves code and
+// token as they were.
+type Mint func(context.Context, session.Session, identity.Account) (material.Secret, time.Time, error)
+
+// A Redemption is what a client shows at the token endpoint.
+type Redemption struct {
+	ClientID string
+	// Proof is a code, a device code or a refresh token.
+	Proof                 material.Secret
+	RedirectURI, Verifier string // of a code
+	// Scopes are repeated from the grant, with a refresh token. More is ErrScope; what is given is
+	// always the whole grant.
 	Scopes []identity.Scope
+	// Grace is how long a refresh token that was spent yields its successor once more.
+	Grace time.Duration
+	Mint  Mint // nil: login makes all tokens
 }
 
 // code is what a ticket remembers of an authorization code.
@@ -89,8 +109,8 @@ func (l *Login) atBrowser(ctx context.Context, by identity.Actor) error {
 
 // RedeemCode turns an authorization code into tokens. Whatever is wrong is ErrGrant; a code that
 // is shown a second time ends the session that the first use made (RFC 6749 §4.1.2).
-func (l *Login) RedeemCode(ctx context.Context, clientID string, text material.Secret, redirectURI, verifier string, r Request) (Grant, error) {
-	id := digest(text.Reveal())
+func (l *Login) RedeemCode(ctx context.Context, p Redemption, r Request) (Grant, error) {
+	id := digest(p.Proof.Reveal())
 	t, err := l.c.Store.Ticket(ctx, "code", id, "", l.now())
 	if fault.CodeOf(err) == fault.NotFound {
 		return Grant{}, l.replayed(ctx, id, r)
@@ -101,15 +121,15 @@ func (l *Login) RedeemCode(ctx context.Context, clientID string, text material.S
 	if err := json.Unmarshal(t.Data, &c); err != nil {
 		return Grant{}, fmt.Errorf("decode code: %w", err)
 	}
-	if c.ClientID != clientID || c.RedirectURI != redirectURI || len(verifier) < 43 || len(verifier) > 128 ||
-		!equal(oauth2.S256ChallengeFromVerifier(verifier), c.Challenge) {
+	if c.ClientID != p.ClientID || c.RedirectURI != p.RedirectURI || len(p.Verifier) < 43 || len(p.Verifier) > 128 ||
+		!equal(oauth2.S256ChallengeFromVerifier(p.Verifier), c.Challenge) {
 		// One guess per code.
 		_, err := l.c.Store.SaveTicket(ctx, t, true)
 		return Grant{}, cmp.Or(wrap("use up code", err), ErrGrant)
 	}
-	s := session.Session{ClientID: clientID, Host: upstream.Clean(c.Host, 100), Scopes: c.Scopes, AuthenticatedAt: c.AuthenticatedAt}
+	s := session.Session{ClientID: p.ClientID, Host: upstream.Clean(c.Host, 100), Scopes: c.Scopes, Audiences: c.Audiences, AuthenticatedAt: c.AuthenticatedAt}
 	// The hash of the code stays beside the tokens, so that its reuse is noticed.
-	g, err := l.grant(ctx, s, c.AccountID, &t, session.Token{Hash: id, Use: session.CodeToken}, r)
+	g, err := l.grant(ctx, s, opening{c.AccountID, t, session.Token{Hash: id, Use: session.CodeToken}, p.Mint}, r)
 	g.Nonce = c.Nonce
 	if errors.Is(err, ErrGrant) {
 		return g, l.replayed(ctx, id, r)
@@ -133,10 +153,18 @@ func (l *Login) replayed(ctx context.Context, hash string, r Request) error {
 	return cmp.Or(l.end(ctx, actorOf(a, r), s.ID, why), ErrGrant)
 }
 
-// grant makes a client's session out of the ticket that led to it, which is used up in the same
-// transaction: ErrGrant if somebody else was first, or the account is stopped.
-func (l *Login) grant(ctx context.Context, s session.Session, accountID string, spent *session.Ticket, mark session.Token, r Request) (Grant, error) {
-	a, err := l.c.Store.Account(ctx, accountID)
+// An opening is what a client's session is made out of.
+type opening struct {
+	accountID string
+	spent     session.Ticket // which led to it
+	mark      session.Token  // which stays beside its tokens, unless it has no hash
+	mint      Mint
+}
+
+// grant makes a client's session. The ticket that led to it is used up in the same transaction:
+// ErrGrant if somebody else was first, or the account is stopped.
+func (l *Login) grant(ctx context.Context, s session.Session, o opening, r Request) (Grant, error) {
+	a, err := l.c.Store.Account(ctx, o.accountID)
 	if err != nil {
 		return Grant{}, fmt.Errorf("find account: %w", err)
 	}
@@ -149,12 +177,20 @@ func (l *Login) grant(ctx context.Context, s session.Session, accountID string, 
 	if slices.Contains(s.Scopes, OfflineAccess) {
 		s.ExpiresAt = now.Add(ClientLife)
 	}
-	g, tokens := l.tokens(s, a)
-	if mark.Hash != "" {
-		mark.SessionID, mark.ExpiresAt = s.ID, s.ExpiresAt
-		tokens = append(tokens, mark)
+	g, tokens, err := l.access(ctx, s, a, o.mint)
+	if err != nil {
+		return Grant{}, err
 	}
-	ok, err := l.insert(ctx, s, a, tokens, spent, r)
+	if slices.Contains(s.Scopes, OfflineAccess) {
+		var hash string
+		g.Refresh, hash = mint()
+		tokens = append(tokens, refreshToken(s, hash))
+	}
+	if o.mark.Hash != "" {
+		o.mark.SessionID, o.mark.ExpiresAt = s.ID, s.ExpiresAt
+		tokens = append(tokens, o.mark)
+	}
+	ok, err := l.insert(ctx, s, a, tokens, &o.spent, r)
 	if err != nil {
 		return Grant{}, err
 	}
@@ -164,51 +200,90 @@ func (l *Login) grant(ctx context.Context, s session.Session, accountID string, 
 	return g, nil
 }
 
-// tokens mints an access token for s and, if it may go on without its person, a refresh token.
-func (l *Login) tokens(s session.Session, a identity.Account) (Grant, []session.Token) {
-	end := l.now().Add(accessLife)
-	if end.After(s.ExpiresAt) {
-		end = s.ExpiresAt
+// access makes an access token for s: by the issuer's hand if that makes one, else one of ours,
+// which the store must know.
+func (l *Login) access(ctx context.Context, s session.Session, a identity.Account, by Mint) (Grant, []session.Token, error) {
+	g := Grant{Session: s, Account: a}
+	if by != nil {
+		var err error
+		if g.Access, g.ExpiresAt, err = by(ctx, s, a); err != nil || g.Access != "" {
+			return g, nil, err
+		}
 	}
-	access, hash := mint()
-	g := Grant{Access: access, ExpiresAt: end, Session: s, Account: a}
-	tokens := []session.Token{{Hash: hash, SessionID: s.ID, Use: session.AccessToken, ExpiresAt: end}}
-	if slices.Contains(s.Scopes, OfflineAccess) {
-		g.Refresh, hash = mint()
-		tokens = append(tokens, session.Token{Hash: hash, SessionID: s.ID, Use: session.RefreshToken, ExpiresAt: s.ExpiresAt})
+	var hash string
+	g.Access, hash = mint()
+	if g.ExpiresAt = l.now().Add(accessLife); g.ExpiresAt.After(s.ExpiresAt) {
+		g.ExpiresAt = s.ExpiresAt
 	}
-	return g, tokens
+	return g, []session.Token{{Hash: hash, SessionID: s.ID, Use: session.AccessToken, ExpiresAt: g.ExpiresAt}}, nil
 }
 
-// Refresh spends a refresh token for new tokens of the same session and the same end. scopes may
-// repeat granted ones; what is given is always the whole grant. A token that was spent before
-// ends the session for everybody who holds a part of it (RFC 9700 §4.14.2): there is no grace.
-func (l *Login) Refresh(ctx context.Context, clientID string, token material.Secret, scopes []identity.Scope, r Request) (Grant, error) {
-	hash := digest(token.Reveal())
-	s, t, a, err := l.find(ctx, token)
+func refreshToken(s session.Session, hash string) session.Token {
+	return session.Token{Hash: hash, SessionID: s.ID, Use: session.RefreshToken, ExpiresAt: s.ExpiresAt}
+}
+
+// Refresh spends a refresh token for new tokens of the same session and the same end. A token that
+// was spent before yields the same successor for the grace, as long as that is not spent itself:
+// the client may have lost the answer, or be many processes. After that it ends the session for
+// everybody who holds a part of it (RFC 9700 §4.14.2).
+func (l *Login) Refresh(ctx context.Context, p Redemption, r Request) (Grant, error) {
+	hash := digest(p.Proof.Reveal())
+	s, t, a, err := l.find(ctx, p.Proof)
 	switch {
 	case err != nil && !unproven(err): // the client keeps its token and comes back
 		return Grant{}, err
-	case err != nil || s.ClientID != clientID:
+	case err != nil || s.ClientID != p.ClientID:
 		return Grant{}, ErrGrant
-	case t.Use != session.RefreshToken:
+	case t.Use != session.RefreshToken && !l.graceful(t, p.Grace):
 		return Grant{}, l.replayed(ctx, hash, r)
 	}
-	for _, scope := range scopes {
+	for _, scope := range p.Scopes {
 		if !slices.Contains(s.Scopes, scope) {
 			return Grant{}, ErrScope
 		}
 	}
 	s.LastSeenAt = l.now()
-	g, tokens := l.tokens(s, a)
-	ok, err := l.c.Store.Rotate(ctx, hash, s, tokens)
+	g, tokens, err := l.access(ctx, s, a, p.Mint)
 	if err != nil {
-		return Grant{}, fmt.Errorf("rotate refresh token: %w", err)
+		return Grant{}, err
 	}
-	if !ok {
-		return Grant{}, l.replayed(ctx, hash, r)
+	t.Hash = hash
+	ok, err := l.succeed(ctx, &g, t, p, tokens)
+	if err == nil && !ok {
+		err = l.replayed(ctx, hash, r)
+	}
+	if err != nil {
+		return Grant{}, err
 	}
 	return g, nil
+}
+
+// graceful reports whether a spent refresh token may be shown once more.
+func (l *Login) graceful(t session.Token, grace time.Duration) bool {
+	return t.Use == session.SpentToken && l.now().Before(t.SpentAt.Add(grace))
+}
+
+// succeed gives g the successor of the refresh token t, and the store tokens. It is false if t may
+// not be shown any more.
+func (l *Login) succeed(ctx context.Context, g *Grant, t session.Token, p Redemption, tokens []session.Token) (bool, error) {
+	var hash string
+	if t.Use == session.RefreshToken {
+		t.SpentAt, t.Salt = l.now(), rand.Text()
+		g.Refresh, hash = successor(p.Proof, t.Salt)
+		ok, err := l.c.Store.Rotate(ctx, t, g.Session, append(slices.Clone(tokens), refreshToken(g.Session, hash)))
+		if ok || err != nil {
+			return ok, wrap("rotate refresh token", err)
+		}
+		// Somebody was first: the salt is theirs.
+		if _, t, _, err = l.find(ctx, p.Proof); err != nil && !unproven(err) {
+			return false, err
+		} else if err != nil || !l.graceful(t, p.Grace) {
+			return false, nil
+		}
+	}
+	g.Refresh, hash = successor(p.Proof, t.Salt)
+	ok, err := l.c.Store.AddTokens(ctx, hash, g.Session, tokens)
+	return ok, wrap("add tokens", err)
 }
 
 // Revoke ends the session of an access or refresh token that the client holds (RFC 7009). What is

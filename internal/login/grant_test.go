@@ -40,7 +40,7 @@ func (w *world) code(by identity.Actor, scopes ...identity.Scope) material.Secre
 }
 
 func (w *world) redeem(code material.Secret) (login.Grant, error) {
-	return w.RedeemCode(w.t.Context(), client, code, returnTo, verifier, from("192.0.2.1"))
+	return w.RedeemCode(w.t.Context(), login.Redemption{ClientID: client, Proof: code, RedirectURI: returnTo, Verifier: verifier}, from("192.0.2.1"))
 }
 
 // grant gives the command line a session of the person.
@@ -104,19 +104,19 @@ func TestAttacksOnCodes(t *testing.T) {
 	_, anna := w.signIn("anna")
 	for name, attack := range map[string]func(material.Secret) (login.Grant, error){
 		"another client": func(c material.Secret) (login.Grant, error) {
-			return w.RedeemCode(t.Context(), "hub", c, returnTo, verifier, from("192.0.2.66"))
+			return w.RedeemCode(t.Context(), login.Redemption{ClientID: "hub", Proof: c, RedirectURI: returnTo, Verifier: verifier}, from("192.0.2.66"))
 		},
 		"another redirect URI": func(c material.Secret) (login.Grant, error) {
-			return w.RedeemCode(t.Context(), client, c, returnTo+"/", verifier, from("192.0.2.66"))
+			return w.RedeemCode(t.Context(), login.Redemption{ClientID: client, Proof: c, RedirectURI: returnTo + "/", Verifier: verifier}, from("192.0.2.66"))
 		},
 		"another verifier": func(c material.Secret) (login.Grant, error) {
-			return w.RedeemCode(t.Context(), client, c, returnTo, strings.Repeat("w", 43), from("192.0.2.66"))
+			return w.RedeemCode(t.Context(), login.Redemption{ClientID: client, Proof: c, RedirectURI: returnTo, Verifier: strings.Repeat("w", 43)}, from("192.0.2.66"))
 		},
 		"PKCE downgrade: no verifier": func(c material.Secret) (login.Grant, error) {
-			return w.RedeemCode(t.Context(), client, c, returnTo, "", from("192.0.2.66"))
+			return w.RedeemCode(t.Context(), login.Redemption{ClientID: client, Proof: c, RedirectURI: returnTo, Verifier: ""}, from("192.0.2.66"))
 		},
 		"PKCE downgrade: the challenge itself": func(c material.Secret) (login.Grant, error) {
-			return w.RedeemCode(t.Context(), client, c, returnTo, oauth2.S256ChallengeFromVerifier(verifier), from("192.0.2.66"))
+			return w.RedeemCode(t.Context(), login.Redemption{ClientID: client, Proof: c, RedirectURI: returnTo, Verifier: oauth2.S256ChallengeFromVerifier(verifier)}, from("192.0.2.66"))
 		},
 		"a minute later": func(c material.Secret) (login.Grant, error) {
 			w.clock.advance(time.Minute)
@@ -132,7 +132,7 @@ func TestAttacksOnCodes(t *testing.T) {
 	}
 	t.Run("one guess per code", func(t *testing.T) {
 		c := w.code(anna, scopes...)
-		w.RedeemCode(t.Context(), client, c, returnTo, strings.Repeat("w", 43), from("192.0.2.66"))
+		w.RedeemCode(t.Context(), login.Redemption{ClientID: client, Proof: c, RedirectURI: returnTo, Verifier: strings.Repeat("w", 43)}, from("192.0.2.66"))
 		if _, err := w.redeem(c); !errors.Is(err, login.ErrGrant) {
 			t.Errorf("error %v", err)
 		}
@@ -149,7 +149,7 @@ func TestAttacksOnCodes(t *testing.T) {
 		if w.works(g.Access) {
 			t.Error("the access token still works")
 		}
-		if _, err := w.Refresh(t.Context(), client, g.Refresh, nil, from("192.0.2.1")); !errors.Is(err, login.ErrGrant) {
+		if _, err := w.Refresh(t.Context(), login.Redemption{ClientID: client, Proof: g.Refresh}, from("192.0.2.1")); !errors.Is(err, login.ErrGrant) {
 			t.Errorf("refresh: %v", err)
 		}
 		if got, want := w.audited(audit.Filter{Subject: g.Session.ID}), []string{"session.create", "session.end (authorization code used twice)"}; !slices.Equal(got, want) {
@@ -210,7 +210,7 @@ func TestRefresh(t *testing.T) {
 		t.Errorf("ends at %s, want %s", end, want)
 	}
 	refresh := func(token material.Secret, scopes ...identity.Scope) (login.Grant, error) {
-		return w.Refresh(t.Context(), client, token, scopes, from("192.0.2.1"))
+		return w.Refresh(t.Context(), login.Redemption{ClientID: client, Proof: token, Scopes: scopes}, from("192.0.2.1"))
 	}
 	t.Run("rotates", func(t *testing.T) {
 		old := g
@@ -231,7 +231,7 @@ func TestRefresh(t *testing.T) {
 		}
 	})
 	t.Run("not by another client", func(t *testing.T) {
-		if _, err := w.Refresh(t.Context(), "hub", g.Refresh, nil, from("192.0.2.1")); !errors.Is(err, login.ErrGrant) {
+		if _, err := w.Refresh(t.Context(), login.Redemption{ClientID: "hub", Proof: g.Refresh}, from("192.0.2.1")); !errors.Is(err, login.ErrGrant) {
 			t.Errorf("error %v", err)
 		}
 	})
@@ -265,19 +265,19 @@ func TestRefresh(t *testing.T) {
 func TestRefreshTokenReuse(t *testing.T) {
 	for name, reuse := range map[string]func(w *world, first, second login.Grant) error{
 		"at once": func(w *world, first, _ login.Grant) error {
-			_, err := w.Refresh(w.t.Context(), client, first.Refresh, nil, from("192.0.2.66"))
+			_, err := w.Refresh(w.t.Context(), login.Redemption{ClientID: client, Proof: first.Refresh}, from("192.0.2.66"))
 			return err
 		},
 		"weeks later": func(w *world, first, second login.Grant) error {
 			w.clock.advance(20 * 24 * time.Hour)
-			_, err := w.Refresh(w.t.Context(), client, first.Refresh, nil, from("192.0.2.66"))
+			_, err := w.Refresh(w.t.Context(), login.Redemption{ClientID: client, Proof: first.Refresh}, from("192.0.2.66"))
 			return err
 		},
 		"after the owner went on": func(w *world, first, second login.Grant) error {
-			if _, err := w.Refresh(w.t.Context(), client, second.Refresh, nil, from("192.0.2.1")); err != nil {
+			if _, err := w.Refresh(w.t.Context(), login.Redemption{ClientID: client, Proof: second.Refresh}, from("192.0.2.1")); err != nil {
 				return err
 			}
-			_, err := w.Refresh(w.t.Context(), client, first.Refresh, nil, from("192.0.2.66"))
+			_, err := w.Refresh(w.t.Context(), login.Redemption{ClientID: client, Proof: first.Refresh}, from("192.0.2.66"))
 			return err
 		},
 	} {
@@ -285,7 +285,7 @@ func TestRefreshTokenReuse(t *testing.T) {
 			w := newWorld(t)
 			_, anna := w.signIn("anna")
 			first, other := w.grant(anna), w.grant(anna)
-			second, err := w.Refresh(t.Context(), client, first.Refresh, nil, from("192.0.2.1"))
+			second, err := w.Refresh(t.Context(), login.Redemption{ClientID: client, Proof: first.Refresh}, from("192.0.2.1"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -297,10 +297,10 @@ func TestRefreshTokenReuse(t *testing.T) {
 					t.Error("an access token still works")
 				}
 			}
-			if _, err := w.Refresh(t.Context(), client, second.Refresh, nil, from("192.0.2.1")); !errors.Is(err, login.ErrGrant) {
+			if _, err := w.Refresh(t.Context(), login.Redemption{ClientID: client, Proof: second.Refresh}, from("192.0.2.1")); !errors.Is(err, login.ErrGrant) {
 				t.Errorf("the owner's refresh token: %v", err)
 			}
-			if _, err := w.Refresh(t.Context(), client, other.Refresh, nil, from("192.0.2.1")); err != nil {
+			if _, err := w.Refresh(t.Context(), login.Redemption{ClientID: client, Proof: other.Refresh}, from("192.0.2.1")); err != nil {
 				t.Errorf("another session of the same person: %v", err)
 			}
 			if got := w.audited(audit.Filter{Subject: first.Session.ID}); !slices.Contains(got, "session.end (refresh token used twice)") {
@@ -322,7 +322,7 @@ func TestRefreshAtOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
-			if g, err := w.Refresh(t.Context(), client, g.Refresh, nil, from("192.0.2.1")); err == nil {
+			if g, err := w.Refresh(t.Context(), login.Redemption{ClientID: client, Proof: g.Refresh}, from("192.0.2.1")); err == nil {
 				mu.Lock()
 				granted = append(granted, g)
 				mu.Unlock()
@@ -353,11 +353,20 @@ func TestDatabaseAway(t *testing.T) {
 	}
 	ctx, r := t.Context(), from("192.0.2.1")
 	for name, call := range map[string]func() error{
-		"actor":   func() error { _, err := l.Actor(ctx, g.Access, r); return err },
-		"refresh": func() error { _, err := l.Refresh(ctx, client, g.Refresh, nil, r); return err },
-		"revoke":  func() error { return l.Revoke(ctx, client, g.Refresh, r) },
-		"redeem":  func() error { _, err := l.RedeemCode(ctx, client, "x", returnTo, verifier, r); return err },
-		"poll":    func() error { _, err := l.PollDevice(ctx, client, "x", r); return err },
+		"actor": func() error { _, err := l.Actor(ctx, g.Access, r); return err },
+		"refresh": func() error {
+			_, err := l.Refresh(ctx, login.Redemption{ClientID: client, Proof: g.Refresh}, r)
+			return err
+		},
+		"revoke": func() error { return l.Revoke(ctx, client, g.Refresh, r) },
+		"redeem": func() error {
+			_, err := l.RedeemCode(ctx, login.Redemption{ClientID: client, Proof: "x", RedirectURI: returnTo, Verifier: verifier}, r)
+			return err
+		},
+		"poll": func() error {
+			_, err := l.PollDevice(ctx, login.Redemption{ClientID: client, Proof: "x"}, r)
+			return err
+		},
 	} {
 		if err := call(); fault.CodeOf(err) != fault.Unavailable || errors.Is(err, login.ErrGrant) {
 			t.Errorf("%s: %v", name, err)
@@ -407,11 +416,11 @@ func TestSecretsStayOut(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	next, err := w.Refresh(t.Context(), client, g.Refresh, nil, from("192.0.2.1"))
+	next, err := w.Refresh(t.Context(), login.Redemption{ClientID: client, Proof: g.Refresh}, from("192.0.2.1"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.Refresh(t.Context(), client, g.Refresh, nil, from("192.0.2.1"))
+	w.Refresh(t.Context(), login.Redemption{ClientID: client, Proof: g.Refresh}, from("192.0.2.1"))
 	w.redeem(c)
 	records, err := w.store.Audit(t.Context(), audit.Filter{})
 	if err != nil {

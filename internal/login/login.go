@@ -45,10 +45,13 @@ type Sessions interface {
 	// Session finds the session and the account that a token's hash proves, whatever the state of
 	// all three.
 	Session(ctx context.Context, hash string) (session.Session, session.Token, identity.Account, error)
-	// Rotate turns the refresh token old into a spent one, adds tokens and writes LastSeenAt of s,
-	// in one transaction. If old is not (or no longer) a refresh token of a session in force,
-	// nothing is written and the answer is false.
-	Rotate(ctx context.Context, old string, s session.Session, tokens []session.Token) (bool, error)
+	// Rotate turns the refresh token old into a spent one, with its SpentAt and Salt, adds tokens
+	// and writes LastSeenAt of s, in one transaction. If old is not (or no longer) a refresh token
+	// of a session in force, nothing is written and the answer is false.
+	Rotate(ctx context.Context, old session.Token, s session.Session, tokens []session.Token) (bool, error)
+	// AddTokens adds tokens to a session in force and writes LastSeenAt of s, as long as holds is
+	// the hash of its current refresh token; else nothing is written and the answer is false.
+	AddTokens(ctx context.Context, holds string, s session.Session, tokens []session.Token) (bool, error)
 	// TouchSession moves LastSeenAt forward, never back.
 	TouchSession(ctx context.Context, id string, at time.Time) error
 	// EndSession sets EndedAt to the record's time and forgets the session's tokens. One that is

@@ -1,8 +1,10 @@
 package login
 
 import (
+	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
+	"crypto/sha512"
 	"crypto/subtle"
 	"encoding/base32"
 	"encoding/binary"
@@ -22,10 +24,22 @@ const (
 )
 
 // mint makes a new token and the hash that the store knows it by.
-func mint() (text material.Secret, hash string) {
-	body := random()
+func mint() (text material.Secret, hash string) { return written(random()) }
+
+// written returns the token with the body.
+func written(body string) (text material.Secret, hash string) {
 	s := tokenPrefix + body + checksum(body)
 	return material.Secret(s), digest(s)
+}
+
+// successor derives the refresh token that takes the place of another, by HMAC-SHA-512 of a random
+// salt under that token's text. The salt is stored and the text is not: only both together tell
+// it, so whoever shows the token again can be given the same successor, and a copy of the database
+// is worth nothing.
+func successor(token material.Secret, salt string) (text material.Secret, hash string) {
+	mac := hmac.New(sha512.New, []byte(token.Reveal()))
+	mac.Write([]byte("refresh\n" + salt))
+	return written(base32.StdEncoding.EncodeToString(mac.Sum(nil))[:tokenBody])
 }
 
 // wellFormed reports whether the checksum of a token fits.

@@ -55,7 +55,7 @@ func MayAct(c wlcg.Claims) string {
 func (m *Minter) Deny(ctx context.Context, by identity.Actor, id, reason string) error {
 	now := m.now()
 	record := audit.By(by, now, "token.deny", id, "").With("reason", reason)
-	if err := m.c.Store.Deny(ctx, session.Denial{ID: id, At: now, Until: now.Add(longest)}, record); err != nil {
+	if err := m.c.Store.Deny(ctx, session.Taken(id, now), record); err != nil {
 		return fmt.Errorf("deny %s: %w", id, err)
 	}
 	return nil

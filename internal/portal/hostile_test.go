@@ -68,7 +68,7 @@ func TestHostileTextIsText(t *testing.T) {
 		anna.post("/projects/"+name+"/keys/new", filled("name", payload, "life", payload, "until", payload, "mode", payload)).is(400).harmless("")
 		w.move(time.Minute) // past the limit of codes and of sign-ins
 		w.browser().post("/login/local", url.Values{"user": {payload}, "password": {payload}, "next": {payload}}).is(403).harmless("")
-		d, err := w.Login.StartDevice(t.Context(), payload, payload, nil, login.Request{Address: "198.51.100.7"})
+		d, err := w.Login.StartDevice(t.Context(), login.DeviceRequest{ClientID: payload, Host: payload}, login.Request{Address: "198.51.100.7"})
 		w.check(err)
 		anna.get("/device?check=1&user_code=" + d.UserCode).is(200).harmless(payload)
 	}

@@ -87,7 +87,7 @@ func TestWrongPassword(t *testing.T) {
 // ask starts a device request.
 func (w *world) ask(scopes ...identity.Scope) login.DeviceCode {
 	w.t.Helper()
-	d, err := w.Login.StartDevice(w.t.Context(), "lanyard-cli", "lumi-login2.csc.fi", scopes, login.Request{Address: "198.51.100.7"})
+	d, err := w.Login.StartDevice(w.t.Context(), login.DeviceRequest{ClientID: "lanyard-cli", Host: "lumi-login2.csc.fi", Scopes: scopes}, login.Request{Address: "198.51.100.7"})
 	w.check(err)
 	return d
 }
@@ -131,7 +131,7 @@ func TestAccount(t *testing.T) {
 	laptop.get("/projects").redirects("/login*")
 	d := w.ask(identity.ReadKeys)
 	anna.post("/device", url.Values{"user_code": {d.UserCode}, "decision": {"approve"}})
-	_, err := w.Login.PollDevice(t.Context(), "lanyard-cli", d.Code, login.Request{Address: "198.51.100.7"})
+	_, err := w.Login.PollDevice(t.Context(), login.Redemption{ClientID: "lanyard-cli", Proof: d.Code}, login.Request{Address: "198.51.100.7"})
 	w.check(err)
 	anna.get("/account").says("Lanyard command line on lumi-login2.csc.fi")
 }

@@ -28,9 +28,11 @@ type Session struct {
 	// ClientID is the OAuth client; Host what it said of its machine, unverified.
 	ClientID, Host string
 	Scopes         []identity.Scope // nil: all
-	CreatedAt      time.Time
-	ExpiresAt      time.Time // absolute
-	LastSeenAt     time.Time
+	// Audiences are whom its access tokens are for, beside those of Scopes; nil if for us alone.
+	Audiences  []string
+	CreatedAt  time.Time
+	ExpiresAt  time.Time // absolute
+	LastSeenAt time.Time
 	// AuthenticatedAt is when the person last proved who they are at their provider.
 	AuthenticatedAt time.Time
 	EndedAt         time.Time // zero while in force
@@ -55,6 +57,10 @@ type Token struct {
 	SessionID string
 	Use       Use
 	ExpiresAt time.Time
+	// SpentAt and Salt are those of a spent refresh token: when another took its place, and what
+	// that other is derived with, together with the text of this one, which nobody stores.
+	SpentAt time.Time
+	Salt    string
 }
 
 // A Ticket is something that waits for one person to come back and is then used up: a sign-in
@@ -92,4 +98,9 @@ type Denial struct {
 	At  time.Time
 	// Until is when the last of them ends by itself.
 	Until time.Time
+}
+
+// Taken denies what was issued until at with the id, or for the session, grant or account of it.
+func Taken(id string, at time.Time) Denial {
+	return Denial{ID: id, At: at, Until: at.Add(LongestToken)}
 }

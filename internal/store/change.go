@@ -6,9 +6,12 @@ import (
 
 	"github.com/lanyardhq/lanyard/internal/audit"
 	"github.com/lanyardhq/lanyard/internal/feed"
+	"github.com/lanyardhq/lanyard/internal/session"
 	"github.com/lanyardhq/lanyard/internal/store/database"
 	"github.com/lanyardhq/lanyard/internal/store/grid"
 	"github.com/lanyardhq/lanyard/internal/store/people"
+	"github.com/lanyardhq/lanyard/internal/store/subgrants"
+	"github.com/lanyardhq/lanyard/internal/store/tokens"
 )
 
 // tx is a change under way.
@@ -62,7 +65,10 @@ func (s *Store) lendAll() {
 	forGrid := func(t *tx) grid.Tx { return t }
 	s.Grid = &grid.Grid{DB: s.db, Box: s.box, Write: lend(s.write, forGrid), Revoke: lend(s.revoke, forGrid)}
 	forPeople := func(t *tx) people.Tx { return t }
+	s.Tokens = &tokens.Tokens{DB: s.db, Revoke: lend(s.revoke, func(t *tx) tokens.Tx { return t })}
 	s.People = &people.People{DB: s.db, Box: s.box, Write: lend(s.write, forPeople), Revoke: lend(s.revoke, forPeople)}
+	forDelegated := func(t *tx) subgrants.Tx { return t }
+	s.Delegated = &subgrants.Delegated{DB: s.db, Write: lend(s.write, forDelegated), Revoke: lend(s.revoke, forDelegated)}
 }
 
 // readHeads reads the heads, once.
@@ -124,6 +130,19 @@ func (t *tx) publish(ctx context.Context, topic feed.Topic, id string) error {
 		return fmt.Errorf("publish %s %s: %w", topic, id, err)
 	}
 	t.fed++
+	return nil
+}
+
+// Deny takes tokens back.
+func (t *tx) Deny(ctx context.Context, d session.Denial) error {
+	if err := t.publish(ctx, feed.Denial, d.ID); err != nil {
+		return err
+	}
+	_, err := t.Exec(ctx, `INSERT INTO denial (id, seq, at, until_at) VALUES ($1, $2, $3, $4)
+		ON CONFLICT (id) DO UPDATE SET seq = excluded.seq, at = excluded.at, until_at = excluded.until_at`, d.ID, t.fed, d.At, d.Until)
+	if err != nil {
+		return fmt.Errorf("deny %s: %w", d.ID, err)
+	}
 	return nil
 }
 

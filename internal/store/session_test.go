@@ -142,7 +142,7 @@ func TestRefreshTokenIsSpentOnce(t *testing.T) {
 		var wg sync.WaitGroup
 		for i := range 8 {
 			wg.Go(func() {
-				ok, err := w.Rotate(t.Context(), "r0", n, []session.Token{aToken("r1-"+string(rune('a'+i)), n.ID, session.RefreshToken)})
+				ok, err := w.Rotate(t.Context(), session.Token{Hash: "r0", SpentAt: n.LastSeenAt, Salt: "salt" + string(rune('a'+i))}, n, []session.Token{aToken("r1-"+string(rune('a'+i)), n.ID, session.RefreshToken)})
 				if err != nil {
 					t.Error(err)
 				}
@@ -157,8 +157,14 @@ func TestRefreshTokenIsSpentOnce(t *testing.T) {
 		}
 		got, token, _, err := w.Session(t.Context(), "r0")
 		check(t, err)
-		if token.Use != session.SpentToken || !got.LastSeenAt.Equal(n.LastSeenAt) {
-			t.Errorf("the old token is %s, last seen %s", token.Use, got.LastSeenAt)
+		if token.Use != session.SpentToken || !token.SpentAt.Equal(n.LastSeenAt) || len(token.Salt) != 5 || !got.LastSeenAt.Equal(n.LastSeenAt) {
+			t.Errorf("the old token is %+v, last seen %s", token, got.LastSeenAt)
+		}
+		current := "r1-" + token.Salt[4:]
+		for holds, want := range map[string]bool{current: true, "r0": false, "a0": false, "nothing": false} {
+			if ok, err := w.AddTokens(t.Context(), holds, n, []session.Token{aToken("a-"+holds, n.ID, session.AccessToken)}); ok != want || err != nil {
+				t.Errorf("tokens for who holds %s: %v, %v", holds, ok, err)
+			}
 		}
 		other := n
 		other.ID = "ses_2"
@@ -166,7 +172,7 @@ func TestRefreshTokenIsSpentOnce(t *testing.T) {
 			old string
 			n   session.Session
 		}{"unknown": {"nothing", n}, "access token": {"a0", n}, "another session's": {"r0", other}} {
-			if ok, err := w.Rotate(t.Context(), try.old, try.n, nil); ok || err != nil {
+			if ok, err := w.Rotate(t.Context(), session.Token{Hash: try.old}, try.n, nil); ok || err != nil {
 				t.Errorf("%s: %v, %v", name, ok, err)
 			}
 		}

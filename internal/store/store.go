@@ -21,6 +21,8 @@ import (
 	"github.com/lanyardhq/lanyard/internal/store/grid"
 	"github.com/lanyardhq/lanyard/internal/store/people"
 	"github.com/lanyardhq/lanyard/internal/store/seal"
+	"github.com/lanyardhq/lanyard/internal/store/subgrants"
+	"github.com/lanyardhq/lanyard/internal/store/tokens"
 )
 
 // Config says where the database is. Exactly one of Path and URL is set.
@@ -40,6 +42,8 @@ type Config struct {
 type Store struct {
 	*grid.Grid
 	*people.People
+	*subgrants.Delegated
+	*tokens.Tokens
 	db     *database.DB
 	box    *seal.Box
 	now    func() time.Time

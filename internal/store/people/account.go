@@ -8,6 +8,7 @@ import (
 
 	"github.com/lanyardhq/lanyard/internal/audit"
 	"github.com/lanyardhq/lanyard/internal/identity"
+	"github.com/lanyardhq/lanyard/internal/session"
 	"github.com/lanyardhq/lanyard/internal/store/database"
 )
 
@@ -33,8 +34,13 @@ func insertAccount(ctx context.Context, t Tx, a identity.Account) error {
 	return nil
 }
 
-// saveAccount writes what can change of an account.
-func saveAccount(ctx context.Context, t Tx, a identity.Account) error {
+// saveAccount writes what can change of an account. Who is stopped has their tokens taken back.
+func saveAccount(ctx context.Context, t Tx, a identity.Account, at time.Time) error {
+	if a.Frozen() {
+		if err := t.Deny(ctx, session.Taken(a.ID, at)); err != nil {
+			return err
+		}
+	}
 	return t.Must(ctx, "account", `UPDATE account SET name = $2, email = $3, frozen_at = $4, freeze_reason = $5 WHERE id = $1`,
 		a.ID, a.Name, a.Email, a.FrozenAt, a.FreezeReason)
 }
@@ -52,7 +58,7 @@ func (p *People) InsertAccount(ctx context.Context, a identity.Account, change a
 // SaveAccount writes name, e-mail and whether the account is frozen.
 func (p *People) SaveAccount(ctx context.Context, a identity.Account, change audit.Change) error {
 	return p.Revoke(ctx, func(ctx context.Context, t Tx) error {
-		if err := saveAccount(ctx, t, a); err != nil {
+		if err := saveAccount(ctx, t, a, change.Record.At); err != nil {
 			return err
 		}
 		return t.Keep(ctx, change)

@@ -8,6 +8,7 @@ import (
 	"context"
 
 	"github.com/lanyardhq/lanyard/internal/audit"
+	"github.com/lanyardhq/lanyard/internal/session"
 	"github.com/lanyardhq/lanyard/internal/store/database"
 	"github.com/lanyardhq/lanyard/internal/store/seal"
 )
@@ -18,6 +19,8 @@ type Tx interface {
 	Exec(ctx context.Context, text string, args ...any) (int64, error)
 	Must(ctx context.Context, what, text string, args ...any) error
 	Record(context.Context, audit.Record) error
+	// Deny takes back access tokens that are verified by their signature.
+	Deny(context.Context, session.Denial) error
 	// Keep records a change and the promise that goes with it.
 	Keep(context.Context, audit.Change) error
 }

@@ -13,19 +13,22 @@ import (
 	"github.com/lanyardhq/lanyard/internal/store/database"
 )
 
-const sessionColumns = `s.id, s.kind, s.account_id, s.client_id, s.host, s.scopes, s.created_at, s.expires_at, s.last_seen_at,
+const sessionColumns = `s.id, s.kind, s.account_id, s.client_id, s.host, s.scopes, s.audiences, s.created_at, s.expires_at, s.last_seen_at,
 	s.authenticated_at, s.ended_at, s.generation`
 
 // scanSession reads sessionColumns and what follows them.
 func scanSession(r database.Row, more ...any) (s session.Session, err error) {
-	var scopes string
-	err = r.Scan(append([]any{&s.ID, &s.Kind, &s.AccountID, &s.ClientID, &s.Host, &scopes, &s.CreatedAt, &s.ExpiresAt, &s.LastSeenAt,
+	var scopes, audiences string
+	err = r.Scan(append([]any{&s.ID, &s.Kind, &s.AccountID, &s.ClientID, &s.Host, &scopes, &audiences, &s.CreatedAt, &s.ExpiresAt, &s.LastSeenAt,
 		&s.AuthenticatedAt, &s.EndedAt, &s.Generation}, more...)...)
 	if err != nil {
 		return s, err
 	}
 	if err := json.Unmarshal([]byte(scopes), &s.Scopes); err != nil {
 		return s, fmt.Errorf("read scopes of session %s: %w", s.ID, err)
+	}
+	if err := json.Unmarshal([]byte(audiences), &s.Audiences); err != nil {
+		return s, fmt.Errorf("read audiences of session %s: %w", s.ID, err)
 	}
 	return s, nil
 }
@@ -35,9 +38,13 @@ func insertSession(ctx context.Context, t Tx, s session.Session, tokens ...sessi
 	if err != nil {
 		return fmt.Errorf("encode scopes: %w", err)
 	}
-	_, err = t.Exec(ctx, `INSERT INTO session (id, kind, account_id, client_id, host, scopes, created_at, expires_at, last_seen_at,
-		authenticated_at, ended_at, generation) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
-		s.ID, string(s.Kind), s.AccountID, s.ClientID, s.Host, string(scopes), s.CreatedAt, s.ExpiresAt, s.LastSeenAt,
+	audiences, err := json.Marshal(s.Audiences)
+	if err != nil {
+		return fmt.Errorf("encode audiences: %w", err)
+	}
+	_, err = t.Exec(ctx, `INSERT INTO session (id, kind, account_id, client_id, host, scopes, audiences, created_at, expires_at, last_seen_at,
+		authenticated_at, ended_at, generation) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
+		s.ID, string(s.Kind), s.AccountID, s.ClientID, s.Host, string(scopes), string(audiences), s.CreatedAt, s.ExpiresAt, s.LastSeenAt,
 		s.AuthenticatedAt, s.EndedAt, s.Generation)
 	if err != nil {
 		return fmt.Errorf("insert session %s: %w", s.ID, err)
@@ -55,20 +62,28 @@ func insertTokens(ctx context.Context, t Tx, tokens []session.Token) error {
 	return nil
 }
 
-// endSessions ends the sessions in force that which selects, and forgets their tokens. which is a
-// condition that may use $2 and more for args.
+// endSessions ends the sessions in force that which selects, forgets their tokens, and takes back
+// those that were minted for programs. which is a condition that may use $2 and more for args.
 func endSessions(ctx context.Context, t Tx, at time.Time, which string, args ...any) (int, error) {
-	ids, err := database.List(ctx, t, database.Text, `UPDATE session SET ended_at = $1, generation = generation + 1
-		WHERE ended_at = 0 AND `+which+` RETURNING id`, append([]any{at}, args...)...)
+	ended, err := database.List(ctx, t, func(r database.Row) (s session.Session, err error) {
+		return s, r.Scan(&s.ID, &s.Kind)
+	}, `UPDATE session SET ended_at = $1, generation = generation + 1
+		WHERE ended_at = 0 AND `+which+` RETURNING id, kind`, append([]any{at}, args...)...)
 	if err != nil {
 		return 0, fmt.Errorf("end sessions: %w", err)
 	}
-	for _, id := range ids {
-		if _, err := t.Exec(ctx, `DELETE FROM token WHERE session_id = $1`, id); err != nil {
-			return 0, fmt.Errorf("forget tokens of session %s: %w", id, err)
+	for _, s := range ended {
+		if _, err := t.Exec(ctx, `DELETE FROM token WHERE session_id = $1`, s.ID); err != nil {
+			return 0, fmt.Errorf("forget tokens of session %s: %w", s.ID, err)
+		}
+		if s.Kind != session.Client {
+			continue
+		}
+		if err := t.Deny(ctx, session.Taken(s.ID, at)); err != nil {
+			return 0, err
 		}
 	}
-	return len(ids), nil
+	return len(ended), nil
 }
 
 // InsertSession adds a session with its first tokens. If spent is not nil, it also removes that
@@ -96,21 +111,21 @@ func (p *People) Session(ctx context.Context, hash string) (session.Session, ses
 	k := session.Token{Hash: hash}
 	var a identity.Account
 	n, err := database.One(ctx, p.DB, "session", func(r database.Row) (session.Session, error) {
-		return scanSession(r, append(accountFields(&a), &k.Use, &k.ExpiresAt)...)
-	}, `SELECT `+sessionColumns+`, `+accountColumns+`, k.used_for, k.expires_at
+		return scanSession(r, append(accountFields(&a), &k.Use, &k.ExpiresAt, &k.SpentAt, &k.Salt)...)
+	}, `SELECT `+sessionColumns+`, `+accountColumns+`, k.used_for, k.expires_at, k.spent_at, k.salt
 		FROM token k JOIN session s ON s.id = k.session_id JOIN account a ON a.id = s.account_id WHERE k.hash = $1`, hash)
 	k.SessionID = n.ID
 	return n, k, a, err
 }
 
-// Rotate turns the refresh token old into a spent one, adds tokens and writes LastSeenAt. If old is
-// not (or no longer) a refresh token of a session in force, nothing is written and the answer is
-// false.
-func (p *People) Rotate(ctx context.Context, old string, n session.Session, tokens []session.Token) (done bool, err error) {
+// Rotate turns the refresh token old into a spent one, with its SpentAt and Salt, adds tokens and
+// writes LastSeenAt. If old is not (or no longer) a refresh token of a session in force, nothing is
+// written and the answer is false.
+func (p *People) Rotate(ctx context.Context, old session.Token, n session.Session, tokens []session.Token) (done bool, err error) {
 	err = p.Write(ctx, func(ctx context.Context, t Tx) error {
-		rows, err := t.Exec(ctx, `UPDATE token SET used_for = $3 WHERE hash = $1 AND used_for = $4 AND session_id = $2
+		rows, err := t.Exec(ctx, `UPDATE token SET used_for = $3, spent_at = $5, salt = $6 WHERE hash = $1 AND used_for = $4 AND session_id = $2
 			AND EXISTS (SELECT 1 FROM session WHERE id = $2 AND ended_at = 0)`,
-			old, n.ID, string(session.SpentToken), string(session.RefreshToken))
+			old.Hash, n.ID, string(session.SpentToken), string(session.RefreshToken), old.SpentAt, old.Salt)
 		if done = rows == 1; err != nil || !done {
 			return err
 		}
@@ -118,6 +133,21 @@ func (p *People) Rotate(ctx context.Context, old string, n session.Session, toke
 			return err
 		}
 		return t.Must(ctx, "session", `UPDATE session SET last_seen_at = $2, generation = generation + 1 WHERE id = $1`, n.ID, n.LastSeenAt)
+	})
+	return done && err == nil, err
+}
+
+// AddTokens adds tokens to a session as long as holds, the hash of a refresh token, is its current
+// one; else nothing is written and the answer is false.
+func (p *People) AddTokens(ctx context.Context, holds string, n session.Session, tokens []session.Token) (done bool, err error) {
+	err = p.Write(ctx, func(ctx context.Context, t Tx) error {
+		rows, err := t.Exec(ctx, `UPDATE session SET last_seen_at = $2, generation = generation + 1 WHERE id = $1 AND ended_at = 0
+			AND EXISTS (SELECT 1 FROM token WHERE hash = $3 AND used_for = $4 AND session_id = $1)`,
+			n.ID, n.LastSeenAt, holds, string(session.RefreshToken))
+		if done = rows == 1; err != nil || !done {
+			return err
+		}
+		return insertTokens(ctx, t, tokens)
 	})
 	return done && err == nil, err
 }
@@ -175,7 +205,7 @@ func (p *People) InsertRobot(ctx context.Context, a identity.Account, m project.
 // tokens.
 func (p *People) EndRobot(ctx context.Context, a identity.Account, record audit.Record) error {
 	return p.Revoke(ctx, func(ctx context.Context, t Tx) error {
-		if err := saveAccount(ctx, t, a); err != nil {
+		if err := saveAccount(ctx, t, a, record.At); err != nil {
 			return err
 		}
 		if _, err := endSessions(ctx, t, record.At, "account_id = $2", a.ID); err != nil {

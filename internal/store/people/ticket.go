@@ -79,11 +79,12 @@ func (p *People) saveTicket(ctx context.Context, t Tx, n session.Ticket, remove 
 	return rows == 1, err
 }
 
-// PurgeTickets removes tickets, tokens and sessions that expired or ended before the time.
+// PurgeTickets removes tickets, tokens, sessions and denials that expired or ended before the time.
 func (p *People) PurgeTickets(ctx context.Context, before time.Time) error {
 	return p.Write(ctx, func(ctx context.Context, t Tx) error {
 		for _, text := range []string{
 			`DELETE FROM ticket WHERE expires_at < $1`,
+			`DELETE FROM denial WHERE until_at < $1`,
 			`DELETE FROM token WHERE expires_at < $1`,
 			`DELETE FROM session WHERE expires_at < $1 OR (ended_at > 0 AND ended_at < $1)`,
 		} {
