@@ -49,7 +49,7 @@ func (b *Broker) Complete(ctx context.Context, by identity.Actor, ref, answer st
 		if err != nil || done != "" {
 			return c, err
 		}
-		next, state, err := b.completed(ctx, p, c, state, answer)
+		next, made, err := b.completed(ctx, p, c, state, answer)
 		if err != nil {
 			return c, err
 		}
@@ -58,7 +58,7 @@ func (b *Broker) Complete(ctx context.Context, by identity.Actor, ref, answer st
 			verb = "renew"
 		}
 		record := ledger.Record(by, b.now(), verb, next).With("rights", string(next.Spec))
-		_, err = b.Store.SaveState(ctx, next, state, audit.Change{Record: record, Once: once})
+		_, err = b.Store.SaveState(ctx, next, made, audit.Change{Record: record, Once: once})
 		if err == nil {
 			err = b.stillAllowed(ctx, next)
 		}
