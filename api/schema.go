@@ -8,7 +8,7 @@ const (
 	SchemaProjects          = "lanyard/v1/project.list"
 	SchemaMember            = "lanyard/v1/member"
 	SchemaMembers           = "lanyard/v1/member.list"
-	SchemaCredentials       = "lanyard/v1/credential.list" // of several kinds; of one it is KIND.list
+	SchemaCredentials       = "lanyard/v1/credential.list" //nolint:gosec // no credential. Of several kinds; of one it is KIND.list
 	SchemaS3Key             = "lanyard/v1/s3key"
 	SchemaS3Keys            = "lanyard/v1/s3key.list"
 	SchemaConfigurations    = "lanyard/v1/configuration.list"

@@ -100,7 +100,7 @@ func (c Client) Get(ctx context.Context, servers []Server, r Request) (Answer, S
 		return Answer{}, Server{}, err
 	}
 	un := &Unanswered{VO: servers[0].VO}
-	for _, i := range rand.Perm(len(servers)) {
+	for _, i := range rand.Perm(len(servers)) { //nolint:gosec // to spread load, not to keep a secret
 		s := servers[i]
 		if c.Contacting != nil {
 			c.Contacting(s)

@@ -232,16 +232,24 @@ func readXML(b *bufio.Reader) (Incoming, error) {
 
 // command takes one <command>: a letter and what it is about, or a FQAN.
 func (in *Incoming) command(c string) error {
+	switch c {
+	case "A", "/":
+		in.All = true
+		return nil
+	case "N", "//":
+		in.List = true
+		return nil
+	}
+	return in.fqan(c)
+}
+
+func (in *Incoming) fqan(c string) error {
 	letter, rest := "", c
 	if !strings.HasPrefix(c, "/") && c != "" {
 		letter, rest = c[:1], c[1:]
 	}
 	group, role, hasRole := strings.Cut(strings.Replace(rest, "/Role=", ":", 1), ":")
 	switch {
-	case c == "A" || c == "/":
-		in.All = true
-	case c == "N" || c == "//":
-		in.List = true
 	case letter == "R" && !hasRole && rest != "":
 		in.FQANs = append(in.FQANs, "/Role="+strings.TrimPrefix(rest, "/"))
 	case letter == "B" && hasRole && group != "", letter == "" && hasRole:

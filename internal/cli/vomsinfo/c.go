@@ -49,7 +49,7 @@ func (k *known) wholesome() (acs []*voms.AC, problem string) {
 	if k.Identity == "" {
 		return nil, "Cannot discover holder from certificate chain!"
 	}
-	for _, p := range k.Info.ACs {
+	for _, p := range k.ACs {
 		if p.Err != nil || slices.ContainsFunc(p.AC.FQANs, func(f string) bool { return f != "/"+p.AC.VO && !strings.HasPrefix(f, "/"+p.AC.VO+"/") }) {
 			return nil, malformed
 		}

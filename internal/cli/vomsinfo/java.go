@@ -18,7 +18,7 @@ import (
 
 // java prints as the Java program.
 func (k *known) java() int {
-	for _, p := range k.Info.ACs {
+	for _, p := range k.ACs {
 		if p.Err != nil {
 			k.Complain("%s\n", dropin.Safe(p.Err.Error()))
 			return 1

@@ -76,7 +76,7 @@ func TestInitAsTheOriginals(t *testing.T) {
 				d.take(fixtures+"pki/keyforms/ada.pkcs1-aes.key", "locked.key")
 				d.take(fixtures+"pki/keyforms/ada.p12", "ada.p12")
 				d.take(fixtures+"pki/certs/ada.key", "open.key")
-				if err := os.Chmod(filepath.Join(d.dir, "open.key"), 0o644); err != nil { //nolint:gosec // that is what is refused
+				if err := os.Chmod(filepath.Join(d.dir, "open.key"), 0o644); err != nil {
 					t.Fatal(err)
 				}
 				d.write("vomses", `"lanyard" "localhost" "1" "/CN=x" "lanyard"`+"\n")
@@ -125,7 +125,7 @@ func TestInitExplains(t *testing.T) {
 			d.write("vomses", `"lanyard" "localhost" "1" "/CN=x" "lanyard"`+"\n")
 			d.write("loop", "-limited -conf=loop\n")
 			d.take(fixtures+"pki/certs/ada.key", "open.key")
-			if err := os.Chmod(filepath.Join(d.dir, "open.key"), 0o644); err != nil { //nolint:gosec // that is what is refused
+			if err := os.Chmod(filepath.Join(d.dir, "open.key"), 0o644); err != nil {
 				t.Fatal(err)
 			}
 			r := d.ours("voms-proxy-init", tc.args...)

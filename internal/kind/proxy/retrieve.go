@@ -42,10 +42,7 @@ func (k *Kind) Retrieve(ctx context.Context, c credential.Credential, s credenti
 	if err != nil {
 		return material.Material{}, fmt.Errorf("open proxy %s: %w", c.PublicID, err)
 	}
-	r, err := k.judge(issuer.Chain)
-	if f, ok := errors.AsType[*fault.Fault](err); ok && f.Code == fault.Invalid { // revoked since, say
-		err = fault.New(fault.Conflict, "proxy %s can no longer be used: %s", c.PublicID, f.Message).WithHint("delete it and make another one")
-	}
+	r, err := k.stillGood(c, issuer)
 	if err != nil {
 		return material.Material{}, err
 	}
@@ -66,6 +63,15 @@ func (k *Kind) Retrieve(ctx context.Context, c credential.Credential, s credenti
 		return material.Material{}, err
 	}
 	return handOut(made, x)
+}
+
+// stillGood judges what is held again: a certificate may have been revoked since.
+func (k *Kind) stillGood(c credential.Credential, held proxycert.Credential) (proxycert.Result, error) {
+	r, err := k.judge(held.Chain)
+	if f, ok := errors.AsType[*fault.Fault](err); ok && f.Code == fault.Invalid {
+		err = fault.New(fault.Conflict, "proxy %s can no longer be used: %s", c.PublicID, f.Message).WithHint("delete it and make another one")
+	}
+	return r, err
 }
 
 // grant reads a wish and refuses what goes beyond the credential.

@@ -277,7 +277,7 @@ func (v *View) File(name string) (material.Secret, error) {
 	}
 	f, _, err := v.FormFile(name)
 	if err != nil {
-		return "", nil //nolint:nilerr // no file was chosen
+		return "", nil // no file was chosen
 	}
 	defer f.Close()
 	text, err := io.ReadAll(f)
