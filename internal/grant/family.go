@@ -38,6 +38,7 @@ const (
 // of it.
 type Family struct {
 	GrantID, Provider string // the credential, and the provider's ID
+	Subject           string // who approved, as the provider names them
 	Refresh           material.Secret
 	RefreshExpiresAt  time.Time // zero if unknown
 	// Default is the last token for the grant's own scopes and audiences; its Refresh is empty.
@@ -51,10 +52,15 @@ type Family struct {
 	Renewals   int64
 	RenewedAt  time.Time // last success
 	DueAt      time.Time // next renewal; zero: none
+	RunsOutAt  time.Time // when the first token that is in use ends
 	LeaseUntil time.Time // somebody refreshes until then
 	AttemptAt  time.Time // a refresh began then and its outcome is not written down; zero: none
-	Pending    []byte    // sealed: what an approval that polls must remember
+	Attempts   int       // since the last outcome that is known
 	Generation int64
+
+	Pending []byte // secret: what an approval that polls must remember
+	// PollAt is when to poll next, and PollUntil when to give up; zero: there is nothing to poll for.
+	PollAt, PollUntil time.Time
 }
 
 // Class says what a refusal means for a grant.
@@ -84,6 +90,8 @@ type Refusal struct {
 // Error says what happened in one line, without secrets.
 func (r *Refusal) Error() string {
 	switch {
+	case r.Status == 0 && r.Description != "":
+		return r.Description
 	case r.Status == 0 && r.Unsent:
 		return "the provider cannot be reached"
 	case r.Status == 0:

@@ -37,6 +37,8 @@ type Spec struct {
 	// Audiences are those that its tokens may be for. None means that the approval was not bound to
 	// any: then the provider alone judges an audience that somebody wishes.
 	Audiences []string `json:"audiences,omitempty"`
+	// Narrowed says that scopes were taken away since, of which the provider does not know.
+	Narrowed bool `json:"narrowed,omitempty"`
 	// For says who uses it: "this laptop", "HTCondor at punch-login".
 	For string `json:"for,omitempty"`
 }
@@ -127,14 +129,13 @@ func token(s string) bool {
 }
 
 // Narrow returns w with what it leaves open filled in from the grant. What goes beyond the grant is
-// a Denied fault: it is never cut off silently. A capability of a path covers those of the paths
-// below it.
+// a Denied fault: it is never cut off silently.
 func (s Spec) Narrow(w Wish) (Wish, error) {
 	if err := w.check(); err != nil {
 		return Wish{}, err
 	}
 	for _, scope := range w.Scopes {
-		if !s.covers(scope) {
+		if !s.Covers(scope) {
 			return Wish{}, s.beyond("the scope", scope, s.Scopes)
 		}
 	}
@@ -153,7 +154,8 @@ func (s Spec) Narrow(w Wish) (Wish, error) {
 	return narrow, nil
 }
 
-func (s Spec) covers(wanted string) bool {
+// Covers reports whether the grant has the wanted scope, or a capability of a path above it.
+func (s Spec) Covers(wanted string) bool {
 	if slices.Contains(s.Scopes, wanted) {
 		return true
 	}

@@ -154,7 +154,7 @@ func (p Provider) Check() error {
 // the token when they are not.
 func (p Provider) Ask(s Spec, w Wish) (Wish, error) {
 	ask, err := s.Narrow(w)
-	if len(w.Scopes) == 0 && p.RefreshScope != "repeat" && p.Type != MyToken {
+	if len(w.Scopes) == 0 && !s.Narrowed && p.RefreshScope != "repeat" && p.Type != MyToken {
 		ask.Scopes = nil
 	}
 	return ask, err
