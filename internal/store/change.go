@@ -8,6 +8,7 @@ import (
 	"github.com/lanyardhq/lanyard/internal/feed"
 	"github.com/lanyardhq/lanyard/internal/session"
 	"github.com/lanyardhq/lanyard/internal/store/database"
+	"github.com/lanyardhq/lanyard/internal/store/grants"
 	"github.com/lanyardhq/lanyard/internal/store/grid"
 	"github.com/lanyardhq/lanyard/internal/store/people"
 	"github.com/lanyardhq/lanyard/internal/store/subgrants"
@@ -67,6 +68,8 @@ func (s *Store) lendAll() {
 	forPeople := func(t *tx) people.Tx { return t }
 	s.Tokens = &tokens.Tokens{DB: s.db, Revoke: lend(s.revoke, func(t *tx) tokens.Tx { return t })}
 	s.People = &people.People{DB: s.db, Box: s.box, Write: lend(s.write, forPeople), Revoke: lend(s.revoke, forPeople)}
+	forGrants := func(t *tx) grants.Tx { return t }
+	s.Grants = &grants.Grants{DB: s.db, Box: s.box, Write: lend(s.write, forGrants), Revoke: lend(s.revoke, forGrants)}
 	forDelegated := func(t *tx) subgrants.Tx { return t }
 	s.Delegated = &subgrants.Delegated{DB: s.db, Write: lend(s.write, forDelegated), Revoke: lend(s.revoke, forDelegated)}
 }

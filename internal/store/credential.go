@@ -97,7 +97,7 @@ func (s *Store) SaveCredentials(ctx context.Context, cs []credential.Credential,
 	}
 	err = write(ctx, func(ctx context.Context, t *tx) error {
 		for i, c := range cs {
-			if err := t.saveCredential(ctx, c, changes[i]); err != nil {
+			if err := t.SaveCredential(ctx, c, changes[i]); err != nil {
 				return fmt.Errorf("save credential %s: %w", c.ID, err)
 			}
 		}
@@ -118,7 +118,7 @@ func (s *Store) SaveState(ctx context.Context, c credential.Credential, state cr
 		return 0, fmt.Errorf("seal state of credential %s: %w", c.ID, err)
 	}
 	err = s.write(ctx, func(ctx context.Context, t *tx) error {
-		err := t.saveCredential(ctx, c, change)
+		err := t.SaveCredential(ctx, c, change)
 		if err == nil {
 			_, err = t.Exec(ctx, `UPDATE credential SET state = $2 WHERE id = $1`, c.ID, sealed)
 		}
@@ -131,7 +131,8 @@ func (s *Store) SaveState(ctx context.Context, c credential.Credential, state cr
 	return seq, err
 }
 
-func (t *tx) saveCredential(ctx context.Context, c credential.Credential, change audit.Change) error {
+// SaveCredential writes a changed credential under its Generation, with its audit record.
+func (t *tx) SaveCredential(ctx context.Context, c credential.Credential, change audit.Change) error {
 	n, err := t.Exec(ctx, `UPDATE credential SET name = $3, public_id = $4, spec = $5, status = $6, reason = $7, expires_at = $8,
 		due_at = $9, ended_at = $10, lease_until = 0, generation = generation + 1,
 		state = CASE WHEN $11 THEN NULL ELSE state END

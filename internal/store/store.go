@@ -18,6 +18,7 @@ import (
 
 	"github.com/lanyardhq/lanyard/internal/fault"
 	"github.com/lanyardhq/lanyard/internal/store/database"
+	"github.com/lanyardhq/lanyard/internal/store/grants"
 	"github.com/lanyardhq/lanyard/internal/store/grid"
 	"github.com/lanyardhq/lanyard/internal/store/people"
 	"github.com/lanyardhq/lanyard/internal/store/seal"
@@ -41,6 +42,7 @@ type Config struct {
 // Store is an open database. It is safe for concurrent use.
 type Store struct {
 	*grid.Grid
+	*grants.Grants
 	*people.People
 	*subgrants.Delegated
 	*tokens.Tokens
@@ -60,8 +62,8 @@ var migrations embed.FS
 func Open(ctx context.Context, c Config) (*Store, error) {
 	s := &Store{now: c.Now, log: cmp.Or(c.Log, slog.New(slog.DiscardHandler)), signal: signal{heard: make(chan struct{})}}
 	var err error
-	if s.box, err = seal.NewBox(c.Keys, "master_key.proof", "credential.state", "ticket.data", "signing_key.private_key",
-		"authority_key.private_key"); err != nil {
+	places := append(grants.Places(), "master_key.proof", "credential.state", "ticket.data", "signing_key.private_key", "authority_key.private_key")
+	if s.box, err = seal.NewBox(c.Keys, places...); err != nil {
 		return nil, err
 	}
 	switch {
