@@ -58,8 +58,11 @@ func Sign(k Key, typ string, payload any) (string, error) {
 // It is for tokens of other kinds than those that a Verifier reads. Algorithms that are not named
 // are refused. Errors are of type *Error.
 func Open(token string, keys KeySet, algorithms ...string) (Header, []byte, error) {
-	p, err := split(token, algorithms)
+	p, err := split(token)
 	if err != nil {
+		return Header{}, nil, err
+	}
+	if err := p.named(algorithms); err != nil {
 		return Header{}, nil, err
 	}
 	if err := p.verify(keys); err != nil {
@@ -77,8 +80,8 @@ type parts struct {
 	signature []byte
 }
 
-// split takes a token apart without believing it. nil accepts any algorithm.
-func split(token string, accepted []string) (parts, error) {
+// split takes a token apart without believing it.
+func split(token string) (parts, error) {
 	if len(token) > MaxToken {
 		return parts{}, refuse(TooLarge, "it has more than %d bytes", MaxToken)
 	}
@@ -97,9 +100,6 @@ func split(token string, accepted []string) (parts, error) {
 	var err error
 	if p.header, err = parseHeader(header); err != nil {
 		return parts{}, err
-	}
-	if accepted != nil && !slices.Contains(accepted, p.header.Algorithm) {
-		return parts{}, refuse(BadAlgorithm, "the algorithm %s is not accepted here", quote(p.header.Algorithm))
 	}
 	if payload == "" {
 		return parts{}, refuse(Malformed, "its payload is missing")
@@ -141,27 +141,26 @@ func parseHeader(text string) (Header, error) {
 	return h, nil
 }
 
-// verify checks the signature by the key that the header names.
-func (p parts) verify(keys KeySet) error {
-	if err := p.named(); err != nil {
-		return err
-	}
-	key, a, err := keys.find(p.header)
-	if err != nil {
-		return err
-	}
-	return a.verify(key, p.signed, p.signature)
-}
-
-// named holds of tokens whose key can be looked for.
-func (p parts) named() error {
+// named holds of tokens whose key can be looked for: the algorithm is an accepted one, and the key
+// has a name.
+func (p parts) named(accepted []string) error {
+	_, known := algorithms[p.header.Algorithm]
 	switch {
-	case algorithms[p.header.Algorithm].hash == 0:
-		return refuse(BadAlgorithm, "the algorithm %s is none of ours", quote(p.header.Algorithm))
+	case !known || !slices.Contains(accepted, p.header.Algorithm):
+		return refuse(BadAlgorithm, "the algorithm %s is not accepted here", quote(p.header.Algorithm))
 	case p.header.KeyID == "":
 		return refuse(BadKey, "it names no key (kid)")
 	case !validKeyID(p.header.KeyID):
 		return refuse(BadKey, "the id of its key (kid) is too long or not printable")
 	}
 	return nil
+}
+
+// verify checks the signature by the key that the header names, after named.
+func (p parts) verify(keys KeySet) error {
+	key, a, err := keys.find(p.header)
+	if err != nil {
+		return err
+	}
+	return a.verify(key, p.signed, p.signature)
 }

@@ -45,11 +45,11 @@ func (v Verifier) Verify(ctx context.Context, token string) (Claims, error) {
 	if len(accepted) == 0 {
 		accepted = []string{ES256, RS256}
 	}
-	p, err := split(token, accepted)
+	p, err := split(token)
 	if err != nil {
 		return Claims{}, err
 	}
-	if err := p.named(); err != nil {
+	if err := p.named(accepted); err != nil {
 		return Claims{}, err
 	}
 	c, err := p.read()
