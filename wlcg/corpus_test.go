@@ -122,7 +122,7 @@ func TestCorpusIsRefused(t *testing.T) {
 		{"payload is a list", signed(`[1]`), wlcg.Malformed, "not a JSON object"},
 		{"payload is null", signed(`null`), wlcg.Malformed, "not a JSON object"},
 		{"payload is cut off", signed(`{"iss":"a"`), wlcg.Malformed, "not JSON"},
-		{"two payloads", signed(body() + body()), wlcg.Malformed, "something follows"},
+		{"two payloads", signed(body() + body()), wlcg.Malformed, "not JSON"},
 		{"not UTF-8", signed(body("note", "\"\xff\"")), wlcg.Malformed, "not UTF-8"},
 		{"sub twice", signed(`{"sub":"root",` + body()[1:]), wlcg.Malformed, `"sub" is there twice`},
 		{"sub twice, once escaped", signed(`{"s\u0075b":"root",` + body()[1:]), wlcg.Malformed, `"sub" is there twice`},

@@ -134,7 +134,11 @@ func parseHeader(text string) (Header, error) {
 	}
 	var h Header
 	for name, field := range map[string]*string{"alg": &h.Algorithm, "kid": &h.KeyID, "typ": &h.Type} {
-		if raw, ok := m[name]; ok && (json.Unmarshal(raw, field) != nil || string(raw) == "null") {
+		raw, ok := m[name]
+		if !ok {
+			continue
+		}
+		if *field, ok = strict.Text(raw); !ok {
 			return Header{}, refuse(Malformed, "the member %s of its header is not a text", name)
 		}
 	}

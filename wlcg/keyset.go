@@ -86,8 +86,9 @@ func parseKey(text json.RawMessage) (PublicKey, bool) {
 	}
 	fine := true
 	member := func(name string) (value string) {
-		if raw, ok := m[name]; ok && json.Unmarshal(raw, &value) != nil {
-			fine = false
+		if raw, ok := m[name]; ok {
+			value, ok = strict.Text(raw)
+			fine = fine && ok
 		}
 		return value
 	}

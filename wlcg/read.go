@@ -81,7 +81,7 @@ func (r *reader) text(name string) (value string) {
 	if name == "scope" {
 		limit = MaxToken
 	}
-	if raw[0] != '"' || json.Unmarshal(raw, &value) != nil {
+	if value, ok = strict.Text(raw); !ok {
 		r.refuse("%s is not a text", name)
 		return ""
 	}
