@@ -76,7 +76,7 @@ type Queryer interface {
 }
 
 func (db *DB) query(ctx context.Context, text string, args []any) (*sql.Rows, error) {
-	if st := db.prepared(ctx, text); st != nil {
+	if st := db.prepared(ctx, text); st != nil { //nolint:sqlclosecheck // it is kept
 		return st.QueryContext(ctx, args...)
 	}
 	return db.read.QueryContext(ctx, text, args...)

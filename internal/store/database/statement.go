@@ -40,7 +40,7 @@ func (s *statements) prepare(ctx context.Context, db *sql.DB, text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.by[text] != nil || len(s.by) >= maxStatements { // somebody else was faster
-		_ = st.Close()
+		_ = st.Close() //nolint:sqlclosecheck // only here
 		return
 	}
 	if s.by == nil {

@@ -190,14 +190,14 @@ func (t *Tx) Must(ctx context.Context, what, text string, args ...any) error {
 }
 
 func (t *Tx) exec(ctx context.Context, text string, args []any) (sql.Result, error) {
-	if st := t.prepared(ctx, text); st != nil {
+	if st := t.prepared(ctx, text); st != nil { //nolint:sqlclosecheck // it ends with the transaction
 		return st.ExecContext(ctx, args...)
 	}
 	return t.tx.ExecContext(ctx, text, args...)
 }
 
 func (t *Tx) query(ctx context.Context, text string, args []any) (*sql.Rows, error) {
-	if st := t.prepared(ctx, text); st != nil {
+	if st := t.prepared(ctx, text); st != nil { //nolint:sqlclosecheck // it ends with the transaction
 		return st.QueryContext(ctx, args...)
 	}
 	return t.tx.QueryContext(ctx, text, args...)
