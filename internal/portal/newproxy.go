@@ -64,6 +64,7 @@ func (p *Portal) newProxyForm(v *frame.View, f proxyForm, wrong *fault.Fault) er
 		page.Projects = append(page.Projects, view.Name)
 		if view.Name == f.Project || page.How.Presets == nil { // the first is chosen if none is named
 			page.How = form.Ask(p.Broker.Lifetime(view.Project, proxy.Name), view.EndsAt, v.At, f.Life, f.Until)
+			page.How.Fixed = f.Way == proxy.Certificate // its certificate cannot be made longer
 		}
 	}
 	return frame.Show(v, "newproxy", "New proxy", page)

@@ -93,7 +93,7 @@ func TestCertificateByForm(t *testing.T) {
 	w := newWorld(t)
 	ben := w.signIn("ben")
 	request, _ := w.grid.Request()
-	ben.get("/proxies/new?way=certificate")
+	ben.get("/proxies/new?way=certificate").says("Its end cannot be moved").hides("you can extend it")
 	form := url.Values{"way": {"certificate"}, "project": {"climate"}, "name": {"laptop"}}
 	ben.upload("/proxies/new", form, map[string]string{"request": request}).is(400).says("Choose how long the proxy shall live")
 	form.Set("life", "until")
@@ -108,7 +108,7 @@ func TestStoredSecretsAreWarnedOf(t *testing.T) {
 	w := newWorld(t, func(p *portal.Portal, _ *login.Config) { p.Ways.Secrets = true })
 	ben := w.signIn("ben")
 	ben.get("/proxies/new").says("Store certificate, key and passphrase, if nothing else works")
-	ben.get("/proxies/new?way=secrets&project=climate").is(200).says("Be careful", "act as you until the certificate expires")
+	ben.get("/proxies/new?way=secrets&project=climate").is(200).says("At least one.", "Be careful", "act as you until the certificate expires")
 	person := w.grid.Person("Ben", 1000*time.Hour)
 	certificate := w.grid.PEM(proxycert.Credential{Chain: person.Chain})
 	key := strings.TrimPrefix(w.grid.PEM(person), certificate)

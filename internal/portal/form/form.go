@@ -87,6 +87,7 @@ type Choice struct {
 	Life, Until string // what is chosen
 	Latest      time.Time
 	Max         time.Duration
+	Fixed       bool // what is chosen stays: there is no extending
 }
 
 // Ask offers what a rule allows in something that ends at ends, never if that is zero. Without a

@@ -230,7 +230,7 @@ func sentence(s string) string {
 func way(w proxy.Way) string {
 	return map[proxy.Way]string{
 		proxy.Upload:      "a proxy made elsewhere, uploaded with its key",
-		proxy.Delegation:  "a delegation: the key was made here, the certificate's owner signed",
+		proxy.Delegation:  "a delegation: the key was made here, the certificate's owner signs",
 		proxy.Certificate: "a certificate that this server's authority signed",
 		proxy.Secrets:     "a personal certificate that is stored with its key",
 	}[w]
