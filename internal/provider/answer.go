@@ -173,14 +173,24 @@ func (w wire) tokens(a answer, wish grant.Wish, sent material.Secret, secrets ..
 	if a.status != http.StatusOK && a.status != http.StatusCreated {
 		return body, grant.Tokens{}, w.refused(a, append(secrets, sent.Reveal())...)
 	}
-	if err := json.Unmarshal(a.body, &body); err != nil {
-		return body, grant.Tokens{}, unread(a, errors.New("its answer is not the JSON that it should be"))
+	if err := decode(a.body, &body); err != nil {
+		return body, grant.Tokens{}, unread(a, err)
 	}
 	t, err := body.read(w.now(), wish, sent)
 	if err != nil {
 		return body, t, unread(a, err)
 	}
 	return body, t, nil
+}
+
+// decode reads an answer that has tokens in it. A member of the wrong type is taken as absent: a
+// new refresh token beside it must not be lost.
+func decode(text []byte, v any) error {
+	err := json.Unmarshal(text, v)
+	if _, ok := errors.AsType[*json.UnmarshalTypeError](err); ok || err == nil {
+		return nil
+	}
+	return errors.New("its answer is not the JSON that it should be")
 }
 
 // unread is the refusal for an answer that says it is good and cannot be used. The cause holds

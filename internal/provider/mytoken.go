@@ -139,8 +139,8 @@ func (m *mytoken) refresh(ctx context.Context, refresh material.Secret, w grant.
 		return grant.Tokens{}, m.refused(a, refresh)
 	}
 	var body accessAnswer
-	if err := json.Unmarshal(a.body, &body); err != nil {
-		return grant.Tokens{}, &grant.Refusal{Class: grant.Again, Status: a.status, Description: "its answer is not the JSON that it should be"}
+	if err := decode(a.body, &body); err != nil {
+		return grant.Tokens{}, unread(a, err)
 	}
 	now := m.wire.now()
 	body.Refresh, body.RefreshIn, body.RefreshLife = body.Update.MyToken, body.Update.Expires, 0
