@@ -45,7 +45,7 @@ func (a *app) robotCreate() *cobra.Command {
 			}})
 		}}
 	cmd.Flags().StringVar(&role, "role", "", "its `ROLE`: user or deputy")
-	cmd.Flags().StringArrayVar(&scopes, "scope", nil, "a `SCOPE` of its token, such as proxies:write (those of S3 keys); may be repeated")
+	cmd.Flags().StringArrayVar(&scopes, "scope", nil, "a `SCOPE` of its token (those of S3 keys); may be repeated")
 	life.Flags(cmd)
 	return cmd
 }

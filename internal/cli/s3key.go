@@ -36,7 +36,7 @@ func (a *app) keyCreate() *cobra.Command {
 			if err := a.SecretGoes(); err != nil {
 				return err
 			}
-			span, until, err := life.Parse(a.Console)
+			o, err := life.Order(a.Console, "s3key", name, "lanyard on")
 			if err != nil {
 				return err
 			}
@@ -44,11 +44,8 @@ func (a *app) keyCreate() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if name == "" {
-				name = "lanyard on " + a.Host
-			}
-			k, err := c.CreateCredential(cmd.Context(), api.CredentialOrder{Kind: "s3key", Project: project, Name: name,
-				Life: int64(span.Seconds()), ExpiresAt: until, S3: rights(readOnly, buckets)})
+			o.Project, o.S3 = project, rights(readOnly, buckets)
+			k, err := c.CreateCredential(cmd.Context(), o)
 			if err != nil {
 				return console.Cannot("create the key", err)
 			}

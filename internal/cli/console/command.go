@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lanyardhq/lanyard/api"
 	"github.com/lanyardhq/lanyard/client"
 	"github.com/spf13/cobra"
 )
@@ -86,6 +87,16 @@ func (l *Lifetime) Parse(c *Console) (life time.Duration, until time.Time, err e
 		until, err = c.ParseMoment(l.until)
 	}
 	return life, until, err
+}
+
+// Order begins the order of a credential: for how long, and what it is called, name or, if that is
+// empty, fallback with this host's name behind it.
+func (l *Lifetime) Order(c *Console, kind, name, fallback string) (api.CredentialOrder, error) {
+	span, until, err := l.Parse(c)
+	if name == "" {
+		name = fallback + " " + c.Host
+	}
+	return api.CredentialOrder{Kind: kind, Name: name, Life: int64(span.Seconds()), ExpiresAt: until}, err
 }
 
 // SecretGoes refuses to print a secret where nobody would look for it: into a pipe, in a form for

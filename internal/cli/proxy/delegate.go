@@ -58,7 +58,7 @@ func (a *app) runDelegate(ctx context.Context, f delegating, ref string) error {
 	if err != nil {
 		return err
 	}
-	span, until, err := f.life.Parse(a.Console)
+	o, err := f.life.Order(a.Console, "proxy", f.name, "delegated from")
 	if err != nil {
 		return err
 	}
@@ -69,36 +69,15 @@ func (a *app) runDelegate(ctx context.Context, f delegating, ref string) error {
 	if err != nil {
 		return console.Cannot("sign", explained(err))
 	}
-	c, err := a.Connect()
-	if err != nil {
-		return err
-	}
 	if ref != "" {
-		k, err := a.noun().Find(ctx, c, ref)
-		if err == nil {
-			k, err = c.ShowCredential(ctx, k.ID) // lists leave the request out
-		}
-		if err == nil {
-			k, err = a.renew(ctx, c, k, issuer, f, a.delegatedUntil(span, until))
-		}
-		if err != nil {
-			return console.Cannot("renew "+ref, err)
-		}
-		return a.delegated(k, issuer, "Renewed")
+		return a.renewNamed(ctx, ref, issuer, f, a.delegatedUntil(o))
 	}
-	_, project, err := a.inProject(ctx, wanted, false)
+	o.Proxy = &api.ProxyOrder{Way: api.WayDelegation, VOMS: wanted, Limited: f.limited}
+	c, k, err := a.order(ctx, "delegate", o)
 	if err != nil {
 		return err
 	}
-	if f.name == "" {
-		f.name = "delegated from " + a.Host
-	}
-	k, err := c.CreateCredential(ctx, api.CredentialOrder{Kind: "proxy", Project: project, Name: f.name, Life: int64(span.Seconds()), ExpiresAt: until,
-		Proxy: &api.ProxyOrder{Way: api.WayDelegation, VOMS: wanted, Limited: f.limited}})
-	if err != nil {
-		return console.Cannot("delegate", err)
-	}
-	done, err := a.sign(ctx, c, k, issuer, f, a.delegatedUntil(span, until))
+	done, err := a.sign(ctx, c, k, issuer, f, a.delegatedUntil(o))
 	if err != nil {
 		a.abandon(ctx, &k)
 		return console.Cannot("delegate", err)
@@ -124,12 +103,12 @@ func (a *app) signer(ctx context.Context, f delegating) (proxycert.Credential, e
 }
 
 // delegatedUntil is when the signed proxy ends.
-func (a *app) delegatedUntil(span time.Duration, until time.Time) time.Time {
+func (a *app) delegatedUntil(o api.CredentialOrder) time.Time {
 	switch {
-	case !until.IsZero():
-		return until
-	case span > 0:
-		return a.Now().Add(span).Truncate(time.Second)
+	case !o.ExpiresAt.IsZero():
+		return o.ExpiresAt
+	case o.Life > 0:
+		return a.Now().Add(time.Duration(o.Life) * time.Second).Truncate(time.Second)
 	}
 	return a.Now().Add(delegatedLife).Truncate(time.Second)
 }
@@ -151,6 +130,25 @@ func (a *app) sign(ctx context.Context, c *client.Client, k api.Credential, issu
 		}
 	}
 	return c.CompleteProxy(ctx, k.ID, api.ProxyChain{Chain: text.String()})
+}
+
+// renewNamed renews the delegation that the person means.
+func (a *app) renewNamed(ctx context.Context, ref string, issuer proxycert.Credential, f delegating, until time.Time) error {
+	c, err := a.Connect()
+	if err != nil {
+		return err
+	}
+	k, err := a.noun().Find(ctx, c, ref)
+	if err == nil {
+		k, err = c.ShowCredential(ctx, k.ID) // lists leave the request out
+	}
+	if err == nil {
+		k, err = a.renew(ctx, c, k, issuer, f, until)
+	}
+	if err != nil {
+		return console.Cannot("renew "+ref, err)
+	}
+	return a.delegated(k, issuer, "Renewed")
 }
 
 // renew signs anew and moves the end as far as the new chain allows.

@@ -153,21 +153,14 @@ func (a *app) create() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			span, until, err := life.Parse(a.Console)
+			o, err := life.Order(a.Console, "proxy", name, "proxy from")
 			if err != nil {
 				return err
 			}
-			c, project, err := a.inProject(cmd.Context(), wanted, false)
+			o.Proxy = &api.ProxyOrder{Way: api.WayCertificate, VOMS: wanted, Limited: limited}
+			_, k, err := a.order(cmd.Context(), "create the proxy", o)
 			if err != nil {
 				return err
-			}
-			if name == "" {
-				name = "proxy from " + a.Host
-			}
-			k, err := c.CreateCredential(cmd.Context(), api.CredentialOrder{Kind: "proxy", Project: project, Name: name, Life: int64(span.Seconds()), ExpiresAt: until,
-				Proxy: &api.ProxyOrder{Way: api.WayCertificate, VOMS: wanted, Limited: limited}})
-			if err != nil {
-				return console.Cannot("create the proxy", err)
 			}
 			return a.showKept(k, "The server issued and holds")
 		}}
@@ -176,6 +169,18 @@ func (a *app) create() *cobra.Command {
 	a.vomsFlag(cmd, &voms)
 	cmd.Flags().BoolVar(&limited, "limited", false, "hand out limited proxies, which start no jobs")
 	return cmd
+}
+
+// order has the server make a proxy, in the project that leads to its VO. What says what for, should
+// it fail.
+func (a *app) order(ctx context.Context, what string, o api.CredentialOrder) (*client.Client, api.Credential, error) {
+	c, project, err := a.inProject(ctx, o.Proxy.VOMS, false)
+	if err != nil {
+		return nil, api.Credential{}, err
+	}
+	o.Project = project
+	k, err := c.CreateCredential(ctx, o)
+	return c, k, console.Cannot(what, err)
 }
 
 // showKept tells what the server holds now.

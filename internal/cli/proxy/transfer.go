@@ -146,21 +146,14 @@ func (a *app) askPassphrase(ctx context.Context, piped bool) ([]byte, error) {
 
 // hand orders the credential and tells what the server holds now.
 func (a *app) hand(ctx context.Context, f uploading, o api.ProxyOrder) error {
-	span, until, err := f.life.Parse(a.Console)
+	whole, err := f.life.Order(a.Console, "proxy", f.name, "uploaded from")
 	if err != nil {
 		return err
 	}
-	c, project, err := a.inProject(ctx, o.VOMS, false)
+	whole.Proxy = &o
+	_, k, err := a.order(ctx, "upload", whole)
 	if err != nil {
 		return err
-	}
-	name := f.name
-	if name == "" {
-		name = "uploaded from " + a.Host
-	}
-	k, err := c.CreateCredential(ctx, api.CredentialOrder{Kind: "proxy", Project: project, Name: name, Life: int64(span.Seconds()), ExpiresAt: until, Proxy: &o})
-	if err != nil {
-		return console.Cannot("upload", err)
 	}
 	return a.showKept(k, "The server holds")
 }
