@@ -42,6 +42,7 @@ type Config struct {
 	// Providers are where people approve grants, for custody; Tokens is what we mint ourselves.
 	Providers []TokenProvider `yaml:"providers"`
 	Tokens    Tokens          `yaml:"tokens"`
+	MyToken   MyToken         `yaml:"mytoken"`
 	Grid      Grid            `yaml:"grid"`
 	VOs       []VO            `yaml:"vos"`
 	Log       Log             `yaml:"log"`

@@ -4,7 +4,9 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/lanyardhq/lanyard/internal/grant"
 	"github.com/lanyardhq/lanyard/internal/login"
+	"github.com/lanyardhq/lanyard/internal/minting"
 )
 
 // Default is the configuration of one machine for its own people: everything on loopback, all
@@ -22,9 +24,10 @@ func Default(dataDir string) Config {
 		Lifetimes: Lifetimes{S3Key: Lifetime{Default: Duration(168 * time.Hour), Max: Duration(168 * time.Hour)},
 			Proxy: Lifetime{Default: Duration(168 * time.Hour), Max: Duration(720 * time.Hour)},
 			Grant: Lifetime{Default: Duration(720 * time.Hour), Max: Duration(365 * 24 * time.Hour)}},
-		Reveal: "once",
-		Limits: Limits{KeysPerAccount: 100, KeysPerHour: 30, APIPerMinute: 600},
-		Log:    Log{Level: "info", Format: "text"},
+		MyToken: MyToken{Enabled: true},
+		Reveal:  "once",
+		Limits:  Limits{KeysPerAccount: 100, KeysPerHour: 30, APIPerMinute: 600},
+		Log:     Log{Level: "info", Format: "text"},
 	}
 	c.place()
 	return c
@@ -62,6 +65,15 @@ func Demo(dataDir string) Config {
 			Quota: 1000 * 1000 * 1000, Members: []Member{
 				{Subject: "anna", Role: "manager"}, {Subject: "chiara", Role: "user"}}},
 	}
+	c.Providers = []TokenProvider{{Provider: grant.Provider{ID: "lanyard", Type: grant.Lanyard, Title: "Lanyard demo"}}}
+	c.Tokens = Tokens{
+		Audiences: []minting.Audience{{Name: "https://storage.example.org"}}, DefaultAudience: "https://storage.example.org",
+		VOs: []string{"climate"},
+		Rules: []minting.Rule{
+			{Project: "462000008", Scopes: []string{"storage.read:/climate", "storage.modify:/climate/scratch"}},
+			{Project: "465000123", Scopes: []string{"storage.read:/ice"}},
+			{VO: "climate", Scopes: []string{"compute.read"}, Groups: []string{"/climate"}},
+		}}
 	c.Grid.OnlineCA.Enabled = true
 	c.VOs = []VO{{Name: "climate", Title: "Climate research", Host: "localhost", Port: 15000, Listen: "127.0.0.1:15000",
 		Project: "462000008",

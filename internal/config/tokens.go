@@ -2,8 +2,10 @@ package config
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 
+	"github.com/lanyardhq/lanyard/internal/delegation"
 	"github.com/lanyardhq/lanyard/internal/grant"
 	"github.com/lanyardhq/lanyard/internal/minting"
 )
@@ -13,6 +15,39 @@ import (
 type TokenProvider struct {
 	grant.Provider
 	ClientSecretFile SecretFile `yaml:"client_secret_file"` // empty for a public client
+}
+
+// MyToken is the facade through which mytoken's own programs are served.
+type MyToken struct {
+	Enabled bool `yaml:"enabled"`
+	// Templates are named requests that programs can include, by group.
+	Templates map[string]TemplateGroup `yaml:"templates"`
+}
+
+// TemplateGroup is a group of named requests, and of parts of requests. The texts are JSON.
+type TemplateGroup struct {
+	Profiles     map[string]string `yaml:"profiles"`
+	Capabilities map[string]string `yaml:"capabilities"`
+	Restrictions map[string]string `yaml:"restrictions"`
+	Rotation     map[string]string `yaml:"rotation"`
+}
+
+// Library are the templates for programs to include.
+func (m MyToken) Library() (delegation.Library, error) {
+	groups := map[string]delegation.Group{}
+	for name, g := range m.Templates {
+		groups[name] = delegation.Group{Profiles: payloads(g.Profiles), Capabilities: payloads(g.Capabilities),
+			Restrictions: payloads(g.Restrictions), Rotation: payloads(g.Rotation)}
+	}
+	return delegation.NewLibrary(groups)
+}
+
+func payloads(texts map[string]string) map[string]json.RawMessage {
+	out := map[string]json.RawMessage{}
+	for name, text := range texts {
+		out[name] = json.RawMessage(text)
+	}
+	return out
 }
 
 // Tokens is the policy of Lanyard's own issuer.
@@ -54,4 +89,6 @@ func (d judge) tokens(c Config) {
 		}
 	}
 	d.faults("tokens", c.Tokens.Check())
+	_, err := c.MyToken.Library()
+	d.faults("mytoken.templates", err)
 }
