@@ -98,7 +98,7 @@ func (o *oauth) discover(ctx context.Context) (metadata, *grant.Refusal) {
 	}{{"authorization_endpoint", m.Authorization, true}, {"token_endpoint", m.Token, true},
 		{"revocation_endpoint", m.Revocation, false}, {"jwks_uri", m.Keys, false}} {
 		if err := grant.CheckEndpoint(e.address); err != nil && (e.needed || e.address != "") {
-			return metadata{}, &grant.Refusal{Class: grant.Operator, Description: "its " + e.name + " is " + err.Error()}
+			return metadata{}, &grant.Refusal{Class: grant.Operator, Description: fmt.Sprintf("its %s %q: %v", e.name, grant.Clean(e.address, 100), err)}
 		}
 	}
 	return m, nil
@@ -118,7 +118,7 @@ func (o *oauth) document(ctx context.Context) (metadata, *grant.Refusal) {
 		return metadata{}, refusal
 	}
 	if m.Issuer != o.Issuer {
-		return metadata{}, &grant.Refusal{Class: grant.Operator, Status: a.status,
+		return metadata{}, &grant.Refusal{Class: grant.Operator,
 			Description: fmt.Sprintf("it calls itself %q, not %q", grant.Clean(m.Issuer, 200), o.Issuer)}
 	}
 	return m, nil

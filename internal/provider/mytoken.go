@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -40,7 +41,7 @@ func newMyToken(p grant.Provider, w wire) *mytoken {
 
 func (m *mytoken) discover(ctx context.Context) (mytokenServer, *grant.Refusal) {
 	var s mytokenServer
-	a, refusal := m.wire.get(ctx, strings.TrimSuffix(m.Issuer, "/")+"/.well-known/mytoken-configuration", &s)
+	_, refusal := m.wire.get(ctx, strings.TrimSuffix(m.Issuer, "/")+"/.well-known/mytoken-configuration", &s)
 	wrong := ""
 	if refusal != nil {
 		return s, refusal
@@ -50,7 +51,7 @@ func (m *mytoken) discover(ctx context.Context) (mytokenServer, *grant.Refusal) 
 	}
 	for name, address := range map[string]string{"mytoken_endpoint": s.MyToken, "access_token_endpoint": s.Access, "revocation_endpoint": s.Revocation} {
 		if err := grant.CheckEndpoint(address); err != nil && (address != "" || name != "revocation_endpoint") {
-			wrong = "its " + name + " is " + err.Error()
+			wrong = fmt.Sprintf("its %s %q: %v", name, grant.Clean(address, 100), err)
 		}
 	}
 	for i, p := range s.Providers {
@@ -62,7 +63,7 @@ func (m *mytoken) discover(ctx context.Context) (mytokenServer, *grant.Refusal) 
 		}
 	}
 	if wrong != "" {
-		return mytokenServer{}, &grant.Refusal{Class: grant.Operator, Status: a.status, Description: wrong}
+		return mytokenServer{}, &grant.Refusal{Class: grant.Operator, Description: wrong}
 	}
 	return s, nil
 }
