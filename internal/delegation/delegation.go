@@ -14,10 +14,10 @@ import (
 
 // Bounds on what a sub-grant can say. They keep rows, tokens and decisions small.
 const (
-	MaxClauses = 32  // of one sub-grant
-	MaxListed  = 100 // scopes, audiences or hosts of one clause, and capabilities
-	MaxText    = 255 // bytes of a scope, an audience, a capability, a name
-	MaxDepth   = 16  // generations below a root
+	MaxClauses = 32   // of one sub-grant
+	MaxListed  = 100  // scopes, audiences or hosts of one clause, and capabilities
+	MaxText    = 255  // bytes of a scope, an audience, a capability, a name
+	MaxDepth   = 16   // generations below a root
 	MaxAlive   = 1000 // sub-grants in force of one grant
 )
 
@@ -27,10 +27,10 @@ type SubGrant struct {
 	// ID is public: mom_id on the wire, and jti in the token.
 	ID      string
 	GrantID string // the credential it lives on
-	// ParentID is the sub-grant that it was made from; empty for the root. It stays when the parent
-	// ends, because uses count there.
-	ParentID string
-	OwnerID  string // account
+	// MadeFrom is the sub-grant that it was made from, for ever, because uses count there too. ParentID
+	// is the nearest of those above that has not ended. Both are empty for the root.
+	MadeFrom, ParentID string
+	OwnerID            string // account
 	// Issuer and Subject are the provider's URL and who approved, as the provider says.
 	Issuer, Subject string
 	// Provider is the provider's ID.
@@ -62,7 +62,8 @@ type Reason string
 // The reasons.
 const (
 	Revoked  Reason = "revoked"  // by who held it, or one of its ancestors, or its owner
-	Replayed Reason = "replayed" // a token that was used up was shown again
+	Replayed Reason = "replayed" // a token that was replaced was shown again
+	Over     Reason = "expired"
 )
 
 // Alive reports whether s is in force and its token not expired at now.
@@ -77,7 +78,8 @@ type Holder struct {
 	Stopped bool
 }
 
-// A Chain is a sub-grant, then its parent, and so on up to the root, with what they stand on.
+// A Chain is a sub-grant, then what it was made from, and so on up to the root, with what they stand
+// on. Those above the first can have ended: that ends nobody's rights below, and gives none back.
 type Chain struct {
 	Holder Holder
 	Links  []SubGrant
@@ -115,8 +117,11 @@ type Rotation struct {
 // Use is what somebody wants to do with a token.
 type Use struct {
 	// AT says that it is an access token; else it is any other use.
-	AT               bool
+	AT bool
+	// Scopes and Audience are those of the access token. Where none is named, a clause's own are
+	// meant; if Final, all that the grant has.
 	Scopes, Audience []string
+	Final            bool
 	Address          netip.Addr
 	At               time.Time
 }

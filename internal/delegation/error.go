@@ -59,10 +59,10 @@ func Restricted() *Error {
 	return &Error{Status: 403, Code: "usage_restricted", Description: "The restrictions of this token does not allow this usage"}
 }
 
-// NotTheirs is a mom_id that the token may not touch, or that there is not. What is "be used to
-// revoke" or "be used to obtain history for".
-func NotTheirs(what, id string) *Error {
-	return &Error{Status: 403, Code: "invalid_grant", Description: "The provided token cannot " + what + " " + id}
+// NotTheirs is a mom_id that the token may not touch, or that there is not; what says what for, as
+// in "revoke this mom_id".
+func NotTheirs(what string) *Error {
+	return &Error{Status: 403, Code: "invalid_grant", Description: "The provided token cannot be used to " + what}
 }
 
 // NoCapability is a wish of which no capability can be given.

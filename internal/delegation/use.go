@@ -68,11 +68,14 @@ func (c Chain) Decide(u Use) (Decision, error) {
 			continue
 		}
 		v := u
-		if u.AT && len(v.Scopes) == 0 {
+		if u.AT && !u.Final && len(v.Scopes) == 0 {
 			v.Scopes = clause.Scope
 		}
-		if u.AT && len(v.Audience) == 0 {
+		if u.AT && !u.Final && len(v.Audience) == 0 {
 			v.Audience = clause.Audience
+		}
+		if clause.listsMore(v) {
+			continue
 		}
 		if d, ok := c.above(v, i); ok {
 			return d, nil
@@ -97,16 +100,19 @@ func (c Chain) above(u Use, i int) (Decision, bool) {
 	return d, true
 }
 
-// first returns which clause of a parent allows u, or -1. Who asks for everything asks for more than
-// a clause that lists something.
+// first returns which clause of a parent allows u, or -1.
 func (s SubGrant) first(u Use) int {
 	for i, c := range s.Clauses {
-		all := u.AT && (len(u.Scopes) == 0 && len(c.Scope) > 0 || len(u.Audience) == 0 && len(c.Audience) > 0)
-		if !all && c.allows(u, s.Counts[i]) {
+		if !c.listsMore(u) && c.allows(u, s.Counts[i]) {
 			return i
 		}
 	}
 	return -1
+}
+
+// listsMore reports whether c lists something where u wants all there is, which is more.
+func (c Clause) listsMore(u Use) bool {
+	return u.AT && (len(u.Scopes) == 0 && len(c.Scope) > 0 || len(u.Audience) == 0 && len(c.Audience) > 0)
 }
 
 // allows reports whether the clause, used n times, allows u. What u leaves open is not judged.
@@ -145,6 +151,9 @@ func (c Chain) Counted(d Decision, at bool) (changed []SubGrant) {
 	}
 	return changed
 }
+
+// Active reports whether any use replaces the token.
+func (r Rotation) Active() bool { return r.OnAT || r.OnOther }
 
 // Rotated returns s after a use of its token that replaces it, and whether the use does.
 func (s SubGrant) Rotated(at bool, now time.Time) (SubGrant, bool) {

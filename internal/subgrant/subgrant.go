@@ -24,8 +24,8 @@ import (
 // Grants is what a Service needs of custody and of the broker.
 type Grants interface {
 	// NewGrant makes a grant of by's that waits for approval, or is in force at once where the
-	// provider is ourselves. It lives until the given time.
-	NewGrant(ctx context.Context, by identity.Actor, spec grant.Spec, name string, until time.Time) (credential.Credential, error)
+	// provider is ourselves.
+	NewGrant(ctx context.Context, by identity.Actor, spec grant.Spec, name string, life time.Duration) (credential.Credential, error)
 	// Begin returns the provider's page for the approval of a grant that waits.
 	Begin(ctx context.Context, by identity.Actor, grantID string) (redirect string, err error)
 	// TokenOf returns an access token that is valid for a while. It asks the provider if none is at hand.
@@ -34,16 +34,17 @@ type Grants interface {
 	EndGrant(ctx context.Context, by identity.Actor, grantID string) error
 }
 
-// Keys are those that tokens are signed with.
+// Keys are those that tokens are signed with, such as *signing.Keys.
 type Keys interface {
-	// Signing is the key in force: ES384 or ES512, because clients refuse signatures of 64 bytes.
-	Signing(ctx context.Context) (wlcg.Key, error)
-	// Verifying are all keys that tokens in circulation may be signed with.
-	Verifying(ctx context.Context) (wlcg.KeySet, error)
+	// Signer is the key of an algorithm that signs at now.
+	Signer(algorithm string, now time.Time) (wlcg.Key, error)
+	// Published are all keys of algorithms that tokens in circulation may be signed with.
+	Published(algorithms ...string) wlcg.KeySet
 }
 
 // Service is the use cases. All its fields but Log are required.
 type Service struct {
+	Flows  Flows
 	Store  Store
 	Grants Grants
 	Keys   Keys

@@ -1,0 +1,382 @@
+package subgrant
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/lanyardhq/lanyard/internal/audit"
+	"github.com/lanyardhq/lanyard/internal/credential"
+	"github.com/lanyardhq/lanyard/internal/delegation"
+	"github.com/lanyardhq/lanyard/internal/fault"
+	"github.com/lanyardhq/lanyard/internal/grant"
+	"github.com/lanyardhq/lanyard/internal/identity"
+	"github.com/lanyardhq/lanyard/material"
+)
+
+// Start begins a flow: an application asks, somebody will decide.
+func (s *Service) Start(ctx context.Context, w delegation.Wish, from Asker) (Flow, error) {
+	f, err := s.start(ctx, w, from)
+	return f, s.refusal(ctx, err)
+}
+
+func (s *Service) start(ctx context.Context, w delegation.Wish, from Asker) (Flow, error) {
+	now := s.now()
+	w, err := s.Library.Expand(w, now)
+	if err != nil {
+		return Flow{}, err
+	}
+	p, ok := s.provider(func(p grant.Provider) bool { return sameURL(p.Issuer, w.Issuer) })
+	if !ok {
+		return Flow{}, delegation.UnknownIssuer()
+	}
+	if w.Clauses, err = delegation.Located(w.Clauses, from.addr()); err != nil {
+		return Flow{}, err
+	}
+	if end := delegation.End(w.Clauses); !end.IsZero() && !end.After(now) {
+		return Flow{}, delegation.Invalid("token would already be expired")
+	}
+	if w.Strict && delegation.End(w.Clauses).After(s.latest(p, now)) {
+		return Flow{}, delegation.TooLong()
+	}
+	if w.Capabilities == nil {
+		w.Capabilities = delegation.DefaultCapabilities()
+	}
+	if w.Capabilities = delegation.AllCapabilities().Intersect(w.Capabilities); len(w.Capabilities) == 0 {
+		return Flow{}, delegation.NoCapability()
+	}
+	if w.Rotation != nil && !w.Rotation.Active() {
+		w.Rotation = nil
+	}
+	consent, consentHash := code(codeLetters)
+	polling, pollingHash := code(codeLetters)
+	f := delegation.Flow{ID: "dlf_" + rand.Text(), Consent: consentHash, Polling: pollingHash, State: delegation.Asked, Provider: p.ID, Wish: w,
+		Address: from.Address, UserAgent: grant.Clean(from.UserAgent, 200), CreatedAt: now, ExpiresAt: now.Add(codeLife)}
+	if err := s.Flows.InsertFlow(ctx, f); err != nil {
+		return Flow{}, err
+	}
+	return Flow{ConsentCode: consent, PollingCode: polling, ExpiresAt: f.ExpiresAt, Life: codeLife, Interval: interval}, nil
+}
+
+func (s *Service) provider(is func(grant.Provider) bool) (grant.Provider, bool) {
+	i := slices.IndexFunc(s.Providers, is)
+	if i < 0 {
+		return grant.Provider{}, false
+	}
+	return s.Providers[i], true
+}
+
+func sameURL(a, b string) bool { return strings.TrimSuffix(a, "/") == strings.TrimSuffix(b, "/") }
+
+// latest is the latest end of a grant at the provider that is made at now.
+func (s *Service) latest(p grant.Provider, now time.Time) time.Time {
+	return now.Add(s.Life.Narrow(0, p.MaxLife).Max)
+}
+
+// asked finds the flow of a consent code that somebody can still answer, or did.
+func (s *Service) asked(ctx context.Context, by identity.Actor, consent string) (delegation.Flow, grant.Provider, error) {
+	unknown := fault.New(fault.NotFound, "there is no such request, or its five minutes are over").WithHint("start again in the application that asked")
+	switch {
+	case by.AccountID == "" || by.Kind != identity.Person:
+		return delegation.Flow{}, grant.Provider{}, fault.New(fault.Denied, "only a person can agree to this").WithHint("sign in with your own account")
+	case !by.Holds(identity.WriteTokens):
+		return delegation.Flow{}, grant.Provider{}, fault.New(fault.Denied, "this token may not change grants").WithHint("sign in in a browser")
+	}
+	f, err := s.Flows.FlowByCode(ctx, hash(consent))
+	if fault.CodeOf(err) == fault.NotFound {
+		return f, grant.Provider{}, unknown
+	}
+	if err != nil {
+		return f, grant.Provider{}, err
+	}
+	p, ok := s.provider(func(p grant.Provider) bool { return p.ID == f.Provider })
+	mine := f.State == delegation.Asked || f.State == delegation.Accepted && f.OwnerID == by.AccountID
+	if !ok || !mine || !bytes.Equal(f.Consent, hash(consent)) || !s.now().Before(f.ExpiresAt) {
+		return f, p, unknown
+	}
+	return f, p, nil
+}
+
+// Asked returns what a flow asks for. A code that is unknown or over is a NotFound fault.
+func (s *Service) Asked(ctx context.Context, by identity.Actor, consent string) (Consent, error) {
+	f, p, err := s.asked(ctx, by, consent)
+	if err != nil {
+		return Consent{}, err
+	}
+	now := s.now()
+	latest := s.latest(p, now)
+	standard := latest
+	if def := s.Life.Narrow(0, p.MaxLife).Default; def > 0 && now.Add(def).Before(latest) {
+		standard = now.Add(def)
+	}
+	spec := specOf(f.Wish, p)
+	return Consent{Provider: p, Asked: f.Wish, Scopes: spec.Scopes, Audiences: spec.Audiences, Address: f.Address, UserAgent: f.UserAgent,
+		CreatedAt: f.CreatedAt, ExpiresAt: f.ExpiresAt, Latest: latest, Default: standard, State: f.State}, nil
+}
+
+// specOf is what a grant for the wish must cover: what all clauses list together, or what the
+// provider is usually asked for if one lists nothing.
+func specOf(w delegation.Wish, p grant.Provider) grant.Spec {
+	spec := grant.Spec{Provider: p.ID, For: grant.Clean(cmp.Or(w.Application, w.Name), 200)}
+	open, all := len(w.Clauses) == 0, len(w.Clauses) == 0
+	for _, c := range w.Clauses {
+		spec.Scopes, spec.Audiences = append(spec.Scopes, c.Scope...), append(spec.Audiences, c.Audience...)
+		open, all = open || len(c.Scope) == 0, all || len(c.Audience) == 0
+	}
+	if open {
+		spec.Scopes = p.Scopes
+	}
+	if all {
+		spec.Audiences = nil
+	}
+	spec.Scopes, spec.Audiences = unique(spec.Scopes), unique(spec.Audiences)
+	return spec
+}
+
+// unique returns the list without repetitions, in its order.
+func unique(list []string) (u []string) {
+	for _, s := range list {
+		if !slices.Contains(u, s) {
+			u = append(u, s)
+		}
+	}
+	return u
+}
+
+// Accept agrees to a flow, as it was asked or narrowed, and returns the provider's page; "" where
+// nothing is left to do. In changed, what is nil or empty stays as asked. Nothing can be given that
+// was not asked for: that is an Invalid fault.
+func (s *Service) Accept(ctx context.Context, by identity.Actor, consent string, changed delegation.Wish) (redirect string, err error) {
+	f, p, err := s.asked(ctx, by, consent)
+	if err != nil {
+		return "", err
+	}
+	if f.State == delegation.Asked {
+		if f, err = s.accept(ctx, by, f, p, changed); err != nil {
+			return "", err
+		}
+	}
+	h, err := s.Flows.Holder(ctx, f.GrantID)
+	switch {
+	case err != nil:
+		return "", err
+	case h.Grant.Status == credential.Intended:
+		return s.Grants.Begin(ctx, by, f.GrantID)
+	}
+	return "", nil
+}
+
+// accept makes the grant that will wait for the provider. Should we die before the flow knows of it,
+// it is abandoned like any grant that nobody approves.
+func (s *Service) accept(ctx context.Context, by identity.Actor, f delegation.Flow, p grant.Provider, changed delegation.Wish) (delegation.Flow, error) {
+	now := s.now()
+	granted, err := narrowed(f, changed)
+	if err != nil {
+		return f, err
+	}
+	until := s.latest(p, now)
+	if end := delegation.End(granted.Clauses); !end.IsZero() && end.Before(until) {
+		until = end
+	}
+	if !until.After(now) {
+		return f, fault.New(fault.Invalid, "it would be over already").WithHint("choose a later end")
+	}
+	c, err := s.Grants.NewGrant(ctx, by, specOf(granted, p), grantName(granted), until.Sub(now))
+	if err != nil {
+		return f, err
+	}
+	f.State, f.Granted, f.OwnerID, f.GrantID = delegation.Accepted, granted, by.AccountID, c.ID
+	record := audit.By(by, now, "delegation.accept", f.ID, "").With("grant", c.ID).With("application", f.Wish.Application).With("asker", f.Address)
+	err = s.Flows.SaveFlow(ctx, f, delegation.Asked, delegation.Change{Records: []audit.Record{record}})
+	if err == nil {
+		return f, nil
+	}
+	// Whatever happened, nothing will come of the new grant.
+	undo, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	err = errors.Join(err, s.Grants.EndGrant(undo, by, c.ID))
+	if errors.Is(err, fault.ErrStale) {
+		err = fault.New(fault.Conflict, "this request was answered meanwhile").WithHint("start again in the application that asked").WithCause(err)
+	}
+	return f, err
+}
+
+// grantName is a name for the grant that people will find in their list.
+func grantName(w delegation.Wish) string {
+	return cmp.Or(grant.Clean(cmp.Or(w.Name, w.Application), 60), "mytoken")
+}
+
+// narrowed is what was asked as the person changed it.
+func narrowed(f delegation.Flow, changed delegation.Wish) (delegation.Wish, error) {
+	w := f.Wish
+	if changed.Name != "" {
+		w.Name = grant.Clean(changed.Name, 100)
+	}
+	if changed.Capabilities != nil {
+		for _, c := range changed.Capabilities {
+			if !f.Wish.Capabilities.Covers(c) {
+				return w, fault.New(fault.Invalid, "%.60q was not asked for", c).WithHint("choose among what the application asked for")
+			}
+		}
+		if w.Capabilities = f.Wish.Capabilities.Intersect(changed.Capabilities); len(w.Capabilities) == 0 {
+			return w, fault.New(fault.Invalid, "a token that may do nothing is of no use").WithHint("leave one capability, or decline")
+		}
+	}
+	clauses, err := delegation.Located(changed.Clauses, Asker{Address: f.Address}.addr())
+	if err != nil {
+		return w, fault.New(fault.Invalid, "%s", err.Error())
+	}
+	var exact bool
+	if w.Clauses, exact, err = delegation.Tighten(f.Wish.Clauses, clauses); err != nil || !exact {
+		return w, fault.New(fault.Invalid, "the restrictions go beyond what the application asked for").WithHint("only narrower ones can be chosen")
+	}
+	if r := changed.Rotation; r != nil {
+		if !r.Active() && w.Rotation != nil {
+			return w, fault.New(fault.Invalid, "the application asked for a token that changes with its use").WithHint("leave the rotation as it is, or decline")
+		}
+		w.Rotation = r
+	}
+	return w, nil
+}
+
+// Decline refuses a flow.
+func (s *Service) Decline(ctx context.Context, by identity.Actor, consent string) error {
+	f, _, err := s.asked(ctx, by, consent)
+	if err != nil {
+		return err
+	}
+	was := f.State
+	f.State = delegation.Declined
+	record := audit.By(by, s.now(), "delegation.decline", f.ID, "").With("application", f.Wish.Application).With("asker", f.Address)
+	if err := s.Flows.SaveFlow(ctx, f, was, delegation.Change{Records: []audit.Record{record}}); err != nil {
+		return err
+	}
+	if f.GrantID == "" {
+		return nil
+	}
+	return s.Grants.EndGrant(ctx, by, f.GrantID) // it was accepted before, and the person came back
+}
+
+// Poll returns the token of a flow, once. It has nothing to return until the person has agreed here
+// and at the provider. A reply that is lost is lost for good: the person can end what nobody holds.
+func (s *Service) Poll(ctx context.Context, polling material.Secret, from Asker) (Issued, error) {
+	i, err := s.poll(ctx, polling, from)
+	return i, s.refusal(ctx, err)
+}
+
+func (s *Service) poll(ctx context.Context, polling material.Secret, from Asker) (Issued, error) {
+	sum := hash(polling.Reveal())
+	f, err := s.Flows.FlowByCode(ctx, sum)
+	if fault.CodeOf(err) == fault.NotFound || err == nil && !bytes.Equal(f.Polling, sum) {
+		return Issued{}, delegation.BadCode()
+	}
+	if err != nil {
+		return Issued{}, err
+	}
+	over := !s.now().Before(f.ExpiresAt)
+	switch f.State {
+	case delegation.Declined:
+		return Issued{}, delegation.DeclinedByUser()
+	case delegation.Asked:
+		if over {
+			return Issued{}, delegation.ExpiredCode()
+		}
+		return Issued{}, delegation.Pending()
+	case delegation.Accepted:
+	default:
+		return Issued{}, delegation.BadCode()
+	}
+	h, err := s.Flows.Holder(ctx, f.GrantID)
+	switch {
+	case fault.CodeOf(err) == fault.NotFound:
+		return Issued{}, delegation.BadCode()
+	case err != nil:
+		return Issued{}, err
+	case h.Grant.Usable(s.now()) && !h.Stopped:
+		return s.issue(ctx, f, h, from)
+	case h.Grant.Status != credential.Intended: // ended, or frozen: the provider, the person or the operator said no
+		return Issued{}, delegation.BadCode()
+	case over:
+		return Issued{}, delegation.ExpiredCode()
+	}
+	return Issued{}, delegation.Pending()
+}
+
+// issue makes the root sub-grant of a flow whose grant is in force. The flow's row says what is to
+// be made, so that it does not matter who died in between.
+func (s *Service) issue(ctx context.Context, f delegation.Flow, h delegation.Holder, from Asker) (Issued, error) {
+	tokens, err := s.Grants.TokenOf(ctx, f.GrantID, grant.Wish{})
+	if r, ok := errors.AsType[*grant.Refusal](err); ok && r.Class == grant.Dead {
+		return Issued{}, s.fail(ctx, f)
+	}
+	if err != nil {
+		// Any other answer would end the client's waiting.
+		s.log().WarnContext(ctx, "a grant for a mytoken has no access token yet", "grant", f.GrantID, "err", err)
+		return Issued{}, delegation.Pending()
+	}
+	clauses, err := granted(f.Granted.Clauses, tokens.Scopes)
+	if err == nil {
+		clauses, err = delegation.Cap(clauses, h.Grant.ExpiresAt)
+	}
+	if err != nil {
+		return Issued{}, s.fail(ctx, f)
+	}
+	p, _ := s.provider(func(p grant.Provider) bool { return p.ID == f.Provider })
+	now := s.now()
+	g := newSubGrant(f.Granted, clauses, Asker{Address: f.Address, UserAgent: f.UserAgent}, now)
+	g.GrantID, g.OwnerID, g.OwnerName, g.Provider, g.Issuer = f.GrantID, f.OwnerID, h.Grant.OwnerName, f.Provider, p.Issuer
+	g.Subject, g.Capabilities = cmp.Or(tokens.Subject, f.OwnerID), f.Granted.Capabilities
+	hand, err := s.hand(g, f.Wish, now)
+	if err != nil {
+		return Issued{}, err
+	}
+	f.State = delegation.Issued
+	err = s.Flows.SaveFlow(ctx, f, delegation.Accepted, delegation.Change{Insert: []delegation.SubGrant{g}, Codes: hand.codes,
+		Events:  []delegation.Event{from.event(g.ID, "created", "Used grant_type oidc_flow authorization_code", now)},
+		Records: []audit.Record{created(g, from, now)}})
+	if errors.Is(err, fault.ErrStale) {
+		return Issued{}, delegation.BadCode()
+	}
+	if err != nil {
+		return Issued{}, err
+	}
+	return s.delivered(g, hand)
+}
+
+// fail ends a flow of which nothing can come, and its grant.
+func (s *Service) fail(ctx context.Context, f delegation.Flow) error {
+	f.State = delegation.Failed
+	if err := s.Flows.SaveFlow(ctx, f, delegation.Accepted, delegation.Change{}); err != nil && !errors.Is(err, fault.ErrStale) {
+		return err
+	}
+	if err := s.Grants.EndGrant(ctx, identity.System(), f.GrantID); err != nil {
+		return err
+	}
+	return delegation.BadCode()
+}
+
+// granted cuts scopes that the provider did not grant out of clauses. A clause that has none left
+// allows nothing, and goes.
+func granted(clauses []delegation.Clause, scopes []string) (kept []delegation.Clause, err error) {
+	if len(scopes) == 0 || len(clauses) == 0 { // a provider that does not say granted what was asked
+		return clauses, nil
+	}
+	for _, c := range clauses {
+		if len(c.Scope) > 0 {
+			c.Scope = slices.DeleteFunc(slices.Clone(c.Scope), func(s string) bool { return !slices.Contains(scopes, s) })
+			if len(c.Scope) == 0 {
+				continue
+			}
+		}
+		kept = append(kept, c)
+	}
+	if len(kept) == 0 {
+		return nil, delegation.TooWide()
+	}
+	return kept, nil
+}
