@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/lanyardhq/lanyard/api"
+	"github.com/lanyardhq/lanyard/bench/process"
 	"github.com/lanyardhq/lanyard/client"
 )
 
@@ -60,7 +61,7 @@ func startLanyard(ctx context.Context, program, dir string) (*lanyard, error) {
 	if err := p.ready(ctx); err != nil {
 		return nil, err
 	}
-	engine, err := p.processes[0].child("engine")
+	engine, err := p.processes[0].Child("engine")
 	if err != nil {
 		return nil, p.broken(err)
 	}
@@ -75,7 +76,7 @@ func (l *lanyard) signIn(ctx context.Context, portal, socket string) error {
 		return err
 	}
 	var robot api.Robot
-	err = await(ctx, func() error {
+	err = process.Await(ctx, func() error {
 		robot, err = operator.CreateRobot(ctx, projectName, api.RobotOrder{Name: "bench", Life: int64(24 * time.Hour / time.Second)})
 		return err
 	})

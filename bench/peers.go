@@ -8,6 +8,8 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+
+	"github.com/lanyardhq/lanyard/bench/process"
 )
 
 // startEngine runs the embedded engine alone: see runEngine.
@@ -69,7 +71,7 @@ func freeAddress() (string, error) {
 
 // ready waits until the server lists its buckets.
 func (p *peer) ready(ctx context.Context) error {
-	err := await(ctx, func() error { _, err := p.target.once("GET", "", "", nil); return err })
+	err := process.Await(ctx, func() error { _, err := p.target.once("GET", "", "", nil); return err })
 	if err != nil {
 		return p.broken(err)
 	}

@@ -5,90 +5,18 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"os/exec"
-	"path/filepath"
-	"strconv"
-	"strings"
 	"syscall"
 	"time"
+
+	"github.com/lanyardhq/lanyard/bench/process"
 )
-
-// A process is a child of ours, or a child of one.
-type process struct {
-	name string
-	pid  int
-}
-
-// tick is the unit of CPU time in /proc (USER_HZ, which Linux has fixed for programs).
-const tick = 10 * time.Millisecond
-
-// cpu returns the CPU time that the process has used in user and kernel mode (proc(5), stat).
-func (p process) cpu() (time.Duration, error) {
-	f, err := p.stat()
-	if err != nil {
-		return 0, err
-	}
-	user, err1 := strconv.ParseInt(f[11], 10, 64)
-	system, err2 := strconv.ParseInt(f[12], 10, 64)
-	if err1 != nil || err2 != nil {
-		return 0, fmt.Errorf("/proc/%d/stat cannot be read", p.pid)
-	}
-	return time.Duration(user+system) * tick, nil
-}
-
-// stat returns the fields of /proc/PID/stat from the third on, which follow the name.
-func (p process) stat() ([]string, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.pid))
-	if err != nil {
-		return nil, fmt.Errorf("%s has ended: %w", p.name, err)
-	}
-	f := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
-	if len(f) < 13 {
-		return nil, fmt.Errorf("/proc/%d/stat cannot be read", p.pid)
-	}
-	return f, nil
-}
-
-// memory returns a line of /proc/PID/status in bytes: "VmRSS" or "VmHWM".
-func (p process) memory(line string) (int64, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.pid))
-	if err != nil {
-		return 0, fmt.Errorf("%s has ended: %w", p.name, err)
-	}
-	for l := range strings.Lines(string(text)) {
-		if name, value, _ := strings.Cut(l, ":"); name == line {
-			n, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(value), " kB"), 10, 64)
-			return n << 10, err
-		}
-	}
-	return 0, fmt.Errorf("/proc/%d/status has no %s", p.pid, line)
-}
-
-// child finds the one child process of p.
-func (p process) child(name string) (process, error) {
-	dirs, err := filepath.Glob("/proc/[0-9]*")
-	if err != nil {
-		return process{}, err
-	}
-	for _, d := range dirs {
-		pid, err := strconv.Atoi(filepath.Base(d))
-		if err != nil {
-			continue
-		}
-		c := process{name, pid}
-		if f, err := c.stat(); err == nil && f[1] == strconv.Itoa(p.pid) {
-			return c, nil
-		}
-	}
-	return process{}, fmt.Errorf("%s has no child", p.name)
-}
 
 // A peer is a server under measurement.
 type peer struct {
 	name      string
 	target    target
-	processes []process // all whose work counts
+	processes []process.Process // all whose work counts
 
 	cmd   *exec.Cmd
 	stdin io.Closer
@@ -110,7 +38,7 @@ func start(name, program string, args, env []string, stdin []byte) (*peer, error
 	if err := p.cmd.Start(); err != nil {
 		return nil, err
 	}
-	p.processes = []process{{name, p.cmd.Process.Pid}}
+	p.processes = []process.Process{{Name: name, PID: p.cmd.Process.Pid}}
 	if _, err := in.Write(stdin); err != nil {
 		return nil, p.broken(err)
 	}
@@ -139,7 +67,7 @@ func (p *peer) Close() error {
 func (p *peer) cpu() ([]time.Duration, error) {
 	var all []time.Duration
 	for _, x := range p.processes {
-		d, err := x.cpu()
+		d, err := x.CPU()
 		if err != nil {
 			return nil, err
 		}
@@ -150,7 +78,7 @@ func (p *peer) cpu() ([]time.Duration, error) {
 
 func (p *peer) rss(line string) (sum int64, err error) {
 	for _, x := range p.processes {
-		n, err := x.memory(line)
+		n, err := x.Memory(line)
 		if err != nil {
 			return 0, err
 		}
@@ -169,21 +97,5 @@ func settledRSS(ctx context.Context, p *peer) (int64, error) {
 		return 0, ctx.Err()
 	case <-time.After(2 * time.Second):
 		return p.rss("VmRSS")
-	}
-}
-
-// await polls until f succeeds: for programs that cannot tell when they are ready.
-func await(ctx context.Context, f func() error) error {
-	const patience, pause = 30 * time.Second, 50 * time.Millisecond
-	for end := time.Now().Add(patience); ; {
-		err := f()
-		if err == nil || time.Now().After(end) {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(pause):
-		}
 	}
 }

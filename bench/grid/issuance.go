@@ -8,7 +8,6 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -21,6 +20,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/lanyardhq/lanyard/bench/process"
 )
 
 // prototype is what a bare program without a database reached at 1, 4 and 16 clients on two cores.
@@ -71,7 +72,7 @@ type load struct {
 func (s *site) load(ctx context.Context, address, text string, clients int, within time.Duration, pid int) (load, error) {
 	// What is measured is the server: nobody checks its certificate here.
 	config := &tls.Config{InsecureSkipVerify: true, Certificates: []tls.Certificate{s.member}}
-	before, err := cpuOf(pid)
+	before, err := process.Process{Name: "the server", PID: pid}.CPU()
 	if err != nil {
 		return load{}, err
 	}
@@ -96,7 +97,7 @@ func (s *site) load(ctx context.Context, address, text string, clients int, with
 	if err := context.Cause(ctx); err != nil {
 		return load{}, err
 	}
-	after, err := cpuOf(pid)
+	after, err := process.Process{Name: "the server", PID: pid}.CPU()
 	n := done.Load()
 	return load{rate: float64(n) / took.Seconds(), cpu: (after - before) / time.Duration(n)}, err
 }
@@ -135,18 +136,6 @@ func ownCPU() time.Duration {
 	var u syscall.Rusage
 	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u) // cannot fail for ourselves
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-}
-
-// cpuOf returns the CPU time that a process has used (proc(5), stat; the unit is fixed at 10 ms).
-func cpuOf(pid int) (time.Duration, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0, fmt.Errorf("a server has ended: %w", err)
-	}
-	f := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
-	user, err1 := strconv.ParseInt(f[11], 10, 64)
-	system, err2 := strconv.ParseInt(f[12], 10, 64)
-	return time.Duration(user+system) * 10 * time.Millisecond, errors.Join(err1, err2)
 }
 
 // bareCommand makes this program the server that does no more than the handshake.

@@ -19,6 +19,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/lanyardhq/lanyard/bench/process"
 	"github.com/lanyardhq/lanyard/proxycert/dn"
 	"github.com/lanyardhq/lanyard/proxycert/keyfile"
 	"github.com/lanyardhq/lanyard/voms"
@@ -171,23 +172,23 @@ func hostCertificate(ca tls.Certificate, certFile, keyFile string) (tls.Certific
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}, err
 }
 
-// ready polls until the server serves.
-func (s *site) ready(ctx context.Context, url string) (err error) {
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); {
-		r, e := http.Get(url)
-		if err = e; err == nil {
-			r.Body.Close()
-			if r.StatusCode == http.StatusOK {
-				return nil
-			}
+// ready waits until the server serves.
+func (s *site) ready(ctx context.Context, url string) error {
+	err := process.Await(ctx, func() error {
+		r, err := http.Get(url)
+		if err != nil {
+			return err
 		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(50 * time.Millisecond):
+		defer r.Body.Close()
+		if r.StatusCode != http.StatusOK {
+			return errors.New(r.Status)
 		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("the server is not ready: %w", err)
 	}
-	return fmt.Errorf("the server is not ready: %w", err)
+	return nil
 }
 
 // admit makes the holder of the certificate a member, as an operator does.
