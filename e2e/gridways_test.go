@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/lanyardhq/lanyard/api"
 )
@@ -38,7 +39,7 @@ func TestHeldCertificate(t *testing.T) {
 	anna.run(get).fails(t, "no proxy that is called")
 	// The job has its file still. Sites that fetch the list of the CA refuse it now.
 	anna.run(verify).ok(t)
-	g.install()
+	wait(t, 20*time.Second, "the list of the CA to name the certificate", func() bool { g.install(); return anna.run(verify).code != 0 })
 	anna.run(verify).fails(t, "revoked")
 }
 
