@@ -42,30 +42,38 @@ func newMyToken(p grant.Provider, w wire) *mytoken {
 func (m *mytoken) discover(ctx context.Context) (mytokenServer, *grant.Refusal) {
 	var s mytokenServer
 	_, refusal := m.wire.get(ctx, strings.TrimSuffix(m.Issuer, "/")+"/.well-known/mytoken-configuration", &s)
-	wrong := ""
-	if refusal != nil {
-		return s, refusal
-	}
-	if strings.TrimSuffix(s.Issuer, "/") != strings.TrimSuffix(m.Issuer, "/") {
-		wrong = "it calls itself " + grant.Clean(s.Issuer, 200)
-	}
-	for name, address := range map[string]string{"mytoken_endpoint": s.MyToken, "access_token_endpoint": s.Access, "revocation_endpoint": s.Revocation} {
-		if err := grant.CheckEndpoint(address); err != nil && (address != "" || name != "revocation_endpoint") {
-			wrong = fmt.Sprintf("its %s %q: %v", name, grant.Clean(address, 100), err)
+	if refusal == nil {
+		if wrong := m.check(s); wrong != "" {
+			refusal = &grant.Refusal{Class: grant.Operator, Description: wrong}
 		}
 	}
-	for i, p := range s.Providers {
-		if strings.TrimSuffix(p.Issuer, "/") == strings.TrimSuffix(m.UpstreamIssuer, "/") {
-			break
-		}
-		if i == len(s.Providers)-1 {
-			wrong = "it does not serve " + m.UpstreamIssuer
+	return s, refusal
+}
+
+// check says what is wrong with what a server says of itself. A slash at the end of an issuer does
+// not count: mytoken servers forgive it too.
+func (m *mytoken) check(s mytokenServer) string {
+	same := func(a, b string) bool { return strings.TrimSuffix(a, "/") == strings.TrimSuffix(b, "/") }
+	if !same(s.Issuer, m.Issuer) {
+		return fmt.Sprintf("it calls itself %q, not %q", grant.Clean(s.Issuer, 200), m.Issuer)
+	}
+	for _, e := range []struct {
+		name, address string
+		needed        bool
+	}{{"mytoken_endpoint", s.MyToken, true}, {"access_token_endpoint", s.Access, true}, {"revocation_endpoint", s.Revocation, false}} {
+		if err := grant.CheckEndpoint(e.address); err != nil && (e.needed || e.address != "") {
+			return fmt.Sprintf("its %s %q: %v", e.name, grant.Clean(e.address, 100), err)
 		}
 	}
-	if wrong != "" {
-		return mytokenServer{}, &grant.Refusal{Class: grant.Operator, Description: wrong}
+	for _, p := range s.Providers {
+		if same(p.Issuer, m.UpstreamIssuer) {
+			return ""
+		}
 	}
-	return s, nil
+	if len(s.Providers) > 0 {
+		return "it does not serve " + m.UpstreamIssuer
+	}
+	return ""
 }
 
 // post sends one JSON document.
@@ -209,7 +217,7 @@ func (r mytokenReply) wider(w grant.Wish, until time.Time) string {
 	}
 	for _, c := range r.Restrictions {
 		switch {
-		case c.Expires == 0 || c.Expires > until.Add(time.Minute).Unix():
+		case c.Expires <= 0 || c.Expires > until.Add(time.Minute).Unix():
 			return "a longer life"
 		case c.Scope == "":
 			return "all scopes"
