@@ -64,7 +64,7 @@ func (s *server) parts() []part {
 	c := s.config
 	parts := []part{{"store", s.store.Run}, {"login", s.login.Run}}
 	if c.Has(config.IssuerRole) {
-		parts = append(parts, part{"issuer", s.issuer.Run})
+		parts = append(parts, part{"signing keys", s.signing.Run})
 	}
 	if c.Has(config.WorkerRole) {
 		parts = append(parts, part{"worker", s.broker.Run})

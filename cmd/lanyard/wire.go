@@ -27,6 +27,7 @@ import (
 	"github.com/lanyardhq/lanyard/internal/objectstore/embedded"
 	"github.com/lanyardhq/lanyard/internal/objectstore/s3"
 	"github.com/lanyardhq/lanyard/internal/portal"
+	"github.com/lanyardhq/lanyard/internal/signing"
 	"github.com/lanyardhq/lanyard/internal/store"
 	"github.com/lanyardhq/lanyard/internal/store/seal"
 )
@@ -47,6 +48,7 @@ type server struct {
 	login    *login.Login
 	gateway  *gateway.Gateway
 	issuer   *issuer.Issuer
+	signing  *signing.Keys
 	api      *httpapi.API
 	portal   *portal.Portal
 }
@@ -202,7 +204,8 @@ func (s *server) wireSignIn() (err error) {
 		}
 		clients = append(clients, client)
 	}
-	s.issuer, err = issuer.New(issuer.Config{URL: c.Portal.URL, Clients: clients, Login: s.login, Store: s.store, Now: time.Now, Log: s.log})
+	s.signing = signing.New(signing.Config{Algorithms: []string{signing.ES256, signing.RS256}, Store: s.store, Now: time.Now, Log: s.log})
+	s.issuer, err = issuer.New(issuer.Config{URL: c.Portal.URL, Clients: clients, Login: s.login, Keys: s.signing, Record: s.store.Record, Now: time.Now, Log: s.log})
 	return err
 }
 

@@ -26,6 +26,7 @@ import (
 	"github.com/lanyardhq/lanyard/internal/kind/s3key"
 	"github.com/lanyardhq/lanyard/internal/login"
 	"github.com/lanyardhq/lanyard/internal/objectstore"
+	"github.com/lanyardhq/lanyard/internal/signing"
 	"github.com/lanyardhq/lanyard/internal/store"
 	"github.com/lanyardhq/lanyard/internal/store/seal"
 	"github.com/lanyardhq/lanyard/material"
@@ -86,9 +87,10 @@ func startServer(t testing.TB, dir string) *server {
 		check()
 	}
 	s.projects()
-	is, err := issuer.New(issuer.Config{URL: s.url, Login: s.login, Store: s.store, Now: time.Now, Log: log})
+	keys := signing.New(signing.Config{Algorithms: []string{signing.ES256, signing.RS256}, Store: s.store, Now: time.Now, Log: log})
+	err = keys.Rotate(t.Context())
 	check()
-	err = is.RotateKeys(t.Context())
+	is, err := issuer.New(issuer.Config{URL: s.url, Login: s.login, Keys: keys, Now: time.Now, Log: log})
 	check()
 	mux := http.NewServeMux()
 	is.Mount(mux)

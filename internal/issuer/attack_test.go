@@ -225,7 +225,7 @@ func TestGuard(t *testing.T) {
 		"nothing":                          {"/token", nil, nil, 400, "invalid_request"},
 		"password grant":                   {"/token", url.Values{"grant_type": {"password"}, "client_id": {"lanyard-cli"}}, nil, 400, "unsupported_grant_type"},
 		"client credentials":               {"/token", url.Values{"grant_type": {"client_credentials"}}, basic("hub", hubKey), 400, "unauthorized_client"},
-		"token exchange":                   {"/token", url.Values{"grant_type": {"urn:ietf:params:oauth:grant-type:token-exchange"}, "subject_token": {"x"}, "subject_token_type": {"urn:ietf:params:oauth:token-type:access_token"}}, basic("hub", hubKey), 400, "unauthorized_client"},
+		"token exchange":                   {"/token", url.Values{"grant_type": {"urn:ietf:params:oauth:grant-type:token-exchange"}, "subject_token": {"x"}, "subject_token_type": {"urn:ietf:params:oauth:token-type:access_token"}}, basic("hub", hubKey), 400, "invalid_request"},
 		"JWT bearer":                       {"/token", url.Values{"grant_type": {"urn:ietf:params:oauth:grant-type:jwt-bearer"}, "assertion": {"x"}}, nil, 400, "unsupported_grant_type"},
 		"device grant of another":          {"/token", url.Values{"grant_type": {"urn:ietf:params:oauth:grant-type:device_code"}, "device_code": {"x"}}, basic("hub", hubKey), 400, "unauthorized_client"},
 		"device request of another":        {"/device_authorization", nil, basic("hub", hubKey), 400, "unauthorized_client"},

@@ -17,6 +17,7 @@ import (
 	"github.com/lanyardhq/lanyard/internal/fault"
 	"github.com/lanyardhq/lanyard/internal/identity"
 	"github.com/lanyardhq/lanyard/internal/login"
+	"github.com/lanyardhq/lanyard/internal/minting"
 	"github.com/lanyardhq/lanyard/material"
 )
 
@@ -45,7 +46,7 @@ func (s *server) Authorize(ctx context.Context, r *op.ClientRequest[oidc.AuthReq
 	refuse := func(code, text string) (*op.Redirect, error) {
 		return back(url.Values{"error": {code}, "error_description": {text}}), nil
 	}
-	scopes, ok := c.grantable(strings.Fields(form.Get("scope")))
+	scopes, ok := s.grantable(c, strings.Fields(form.Get("scope")))
 	if code, text := judge(form); code != "" {
 		return refuse(code, text)
 	} else if !ok {
@@ -63,13 +64,34 @@ func (s *server) Authorize(ctx context.Context, r *op.ClientRequest[oidc.AuthReq
 		}
 		return op.NewRedirect("/login?again=1&next=" + url.QueryEscape(authorizePath+"?"+afterLogin(form).Encode())), nil
 	}
+	audiences, err := s.audiences(form)
+	if err == nil {
+		err = s.judgeMinted(ctx, by, scopes, audiences)
+	}
+	if err != nil {
+		e := s.name(ctx, err)
+		return refuse(e.Code, e.Text)
+	}
 	code, err := s.c.Login.GrantCode(ctx, by, login.CodeRequest{ClientID: c.ID, RedirectURI: r.Data.RedirectURI,
-		Challenge: form.Get("code_challenge"), Nonce: form.Get("nonce"), Host: form.Get("host"), Scopes: scopes})
+		Challenge: form.Get("code_challenge"), Nonce: form.Get("nonce"), Host: form.Get("host"), Scopes: scopes, Audiences: audiences})
 	if err != nil {
 		e := s.name(ctx, err)
 		return refuse(e.Code, e.Text)
 	}
 	return back(url.Values{"code": {code.Reveal()}}), nil
+}
+
+// judgeMinted refuses early what the token endpoint would: here the browser tells the person.
+func (s *server) judgeMinted(ctx context.Context, by identity.Actor, scopes []identity.Scope, audiences []string) error {
+	minted := s.minted(scopes)
+	if len(minted) == 0 && len(audiences) == 0 {
+		return nil
+	}
+	a, _, err := s.c.Login.WhoAmI(ctx, by)
+	if err != nil {
+		return err
+	}
+	return s.c.Minter.Judge(ctx, minting.Order{Account: a, Scopes: minted, Audiences: audiences})
 }
 
 var challengeText = regexp.MustCompile(`^[A-Za-z0-9_-]{43}$`)
@@ -159,7 +181,7 @@ func (s *server) fail(ctx context.Context, err error) (*op.Response, error) {
 func (s *server) name(ctx context.Context, err error) *refusal {
 	e := &refusal{http.StatusBadRequest, "", fault.Public(err).Message}
 	for sentinel, code := range map[error]string{login.ErrGrant: "invalid_grant", login.ErrScope: "invalid_scope", login.ErrPending: "authorization_pending",
-		login.ErrSlowDown: "slow_down", login.ErrExpired: "expired_token", login.ErrRefused: "access_denied"} {
+		minting.ErrScope: "invalid_scope", minting.ErrTarget: "invalid_target", login.ErrSlowDown: "slow_down", login.ErrExpired: "expired_token", login.ErrRefused: "access_denied"} {
 		if errors.Is(err, sentinel) {
 			e.Code = code
 			return e

@@ -31,8 +31,16 @@ type Client struct {
 	Secret material.Secret
 	// Algorithm signs its ID tokens: "RS256", which is the default, or "ES256".
 	Algorithm string
-	device    bool
+	// RefreshGrace is how long a refresh token that was spent yields its successor once more, up to
+	// a day; nil means 60 seconds.
+	RefreshGrace *time.Duration
+	device       bool
 }
+
+const (
+	defaultGrace = time.Minute
+	longestGrace = 24 * time.Hour // as the WLCG profile recommends
+)
 
 func commandLine() Client {
 	return Client{ID: CommandLine, Algorithm: es256, device: true,
@@ -44,13 +52,20 @@ func commandLine() Client {
 type client struct {
 	Client
 	secret [sha256.Size]byte
+	grace  time.Duration
 }
 
 func newClient(c Client) (*client, error) {
 	if c.Algorithm == "" {
 		c.Algorithm = rs256
 	}
-	k := &client{Client: c, secret: sha256.Sum256([]byte(c.Secret.Reveal()))}
+	k := &client{Client: c, secret: sha256.Sum256([]byte(c.Secret.Reveal())), grace: defaultGrace}
+	if c.RefreshGrace != nil {
+		k.grace = *c.RefreshGrace
+	}
+	if k.grace < 0 || k.grace > longestGrace {
+		return k, fault.New(fault.Invalid, "client %q: refresh_grace is from 0 to %s", c.ID, longestGrace)
+	}
 	if c.ID == "" || len(c.ID) > 100 {
 		return k, fault.New(fault.Invalid, "client %.60q: an id has 1 to 100 characters", c.ID)
 	}
@@ -104,14 +119,18 @@ func loopback(uri string) (*url.URL, bool) {
 var openID = []identity.Scope{oidc.ScopeOpenID, oidc.ScopeProfile, oidc.ScopeEmail, login.OfflineAccess}
 
 // grantable returns the scopes that the client gets when it asks for these; false if one is
-// unknown. The command line that asks for none of the API's gets them all.
-func (c *client) grantable(asked []string) ([]identity.Scope, bool) {
+// unknown. The command line that asks for none of the API's, and none for other services, gets all
+// of the API's. What minted tokens may have is the policy's to say, and depends on the person.
+func (i *Issuer) grantable(c *client, asked []string) ([]identity.Scope, bool) {
 	var out []identity.Scope
 	api := false
 	for _, s := range asked {
 		switch scope := identity.Scope(s); {
 		case slices.Contains(out, scope):
 		case slices.Contains(identity.Scopes(), scope):
+			api = true
+			out = append(out, scope)
+		case i.mints(scope):
 			api = true
 			out = append(out, scope)
 		case slices.Contains(openID, scope):
@@ -156,7 +175,7 @@ func (c *client) ResponseTypes() []oidc.ResponseType {
 }
 
 func (c *client) GrantTypes() []oidc.GrantType {
-	types := []oidc.GrantType{oidc.GrantTypeCode, oidc.GrantTypeRefreshToken}
+	types := []oidc.GrantType{oidc.GrantTypeCode, oidc.GrantTypeRefreshToken, oidc.GrantTypeTokenExchange}
 	if c.device {
 		types = append(types, oidc.GrantTypeDeviceCode)
 	}

@@ -18,6 +18,12 @@ type metadata struct {
 // Discovery says what we do. What is not in it is not there.
 func (s *server) Discovery(context.Context, *op.Request[struct{}]) (*op.Response, error) {
 	at := func(path string) string { return s.c.URL + path }
+	grants := []oidc.GrantType{oidc.GrantTypeCode, oidc.GrantTypeRefreshToken, oidc.GrantTypeDeviceCode}
+	scopes := append(texts(openID), texts(identity.Scopes())...)
+	if s.c.Minter != nil {
+		grants = append(grants, oidc.GrantTypeTokenExchange)
+		scopes = append(scopes, s.c.Minter.Scopes()...)
+	}
 	return op.NewResponse(metadata{NamesItself: true, DiscoveryConfiguration: oidc.DiscoveryConfiguration{
 		Issuer:                           s.c.URL,
 		AuthorizationEndpoint:            at(authorizePath),
@@ -27,10 +33,10 @@ func (s *server) Discovery(context.Context, *op.Request[struct{}]) (*op.Response
 		DeviceAuthorizationEndpoint:      at(devicePath),
 		RevocationEndpoint:               at(revokePath),
 		IntrospectionEndpoint:            at(introspectPath),
-		ScopesSupported:                  append(texts(openID), texts(identity.Scopes())...), // oidc-agent crashes without it
+		ScopesSupported:                  scopes, // oidc-agent crashes without it
 		ResponseTypesSupported:           []string{"code"},
 		ResponseModesSupported:           []string{"query"},
-		GrantTypesSupported:              []oidc.GrantType{oidc.GrantTypeCode, oidc.GrantTypeRefreshToken, oidc.GrantTypeDeviceCode},
+		GrantTypesSupported:              grants,
 		SubjectTypesSupported:            []string{"public"},
 		IDTokenSigningAlgValuesSupported: []string{rs256, es256},
 		TokenEndpointAuthMethodsSupported: []oidc.AuthMethod{
@@ -45,5 +51,5 @@ func (s *server) Discovery(context.Context, *op.Request[struct{}]) (*op.Response
 
 // Keys publishes the key set.
 func (s *server) Keys(context.Context, *op.Request[struct{}]) (*op.Response, error) {
-	return op.NewResponse(s.keys.published()), nil
+	return op.NewResponse(s.c.Keys.Published(es256, rs256)), nil
 }

@@ -57,12 +57,19 @@ func TestCodeFlowOfAnIndependentClient(t *testing.T) {
 		t.Errorf("userinfo %+v, error %v", info, err)
 	}
 
-	// Refresh rotates; the token that was used before ends it all.
+	// Refresh rotates. For a minute the token before yields the same successor; after that it ends
+	// it all.
 	again, err := c.TokenSource(w.ctx(), &oauth2.Token{RefreshToken: got.RefreshToken}).Token()
 	if err != nil || again.RefreshToken == got.RefreshToken || !w.works(again.AccessToken) {
 		t.Fatalf("refreshed to the same token, or error %v", err)
 	}
 	w.checkIDToken(p, c, again, "")
+	w.clock.advance(59 * time.Second)
+	lost, err := c.TokenSource(w.ctx(), &oauth2.Token{RefreshToken: got.RefreshToken}).Token()
+	if err != nil || lost.RefreshToken != again.RefreshToken || !w.works(lost.AccessToken) || !w.works(again.AccessToken) {
+		t.Fatalf("within the grace: %v", err)
+	}
+	w.clock.advance(time.Second)
 	_, err = c.TokenSource(w.ctx(), &oauth2.Token{RefreshToken: got.RefreshToken}).Token()
 	if e, ok := errors.AsType[*oauth2.RetrieveError](err); !ok || e.ErrorCode != "invalid_grant" || e.Response.StatusCode != http.StatusBadRequest {
 		t.Errorf("reuse: %v", err)
@@ -229,7 +236,7 @@ func TestHabitsOfOtherClients(t *testing.T) {
 		"a port of its own":   {"redirect_uri", "http://localhost:4242"},
 		"with a slash":        {"redirect_uri", "http://localhost:8080/"},
 		"IPv6":                {"redirect_uri", "http://[::1]:4242/callback"},
-		"asks for more":       {"access_type", "offline", "prompt", "consent", "audience", "x"},
+		"asks for more":       {"access_type", "offline", "prompt", "consent", "audience", self},
 		"nothing but a scope": {"scope", "openid", "state", "", "nonce", ""},
 		"no scope":            {"scope", ""},
 	} {
@@ -241,7 +248,7 @@ func TestHabitsOfOtherClients(t *testing.T) {
 				t.Fatalf("%d %s", a.status, a.body)
 			}
 			if refresh, ok := a.json["refresh_token"].(string); ok {
-				form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {refresh}, "scope": {a.json["scope"].(string)}, "audience": {"x", "y"}}
+				form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {refresh}, "scope": {a.json["scope"].(string)}, "audience": {self}}
 				if a := w.post("/token", form, basic("lanyard-cli", "")); a.status != http.StatusOK {
 					t.Errorf("refresh: %d %s", a.status, a.body)
 				}

@@ -1,7 +1,7 @@
 // Package issuer is Lanyard as OpenID provider for its own clients: discovery, keys, authorization
-// code with PKCE, device flow, refresh, revocation, introspection, userinfo. It translates the
-// protocol into calls of login, which holds the rules of sessions and tokens; its own are the
-// signing keys. Every use of the zitadel/oidc library stands here; docs/protocols/openid.md says
+// code with PKCE, device flow, refresh, exchange, revocation, introspection, userinfo. It translates
+// the protocol into calls of login, which holds the rules of sessions and their tokens, and of
+// minting, which holds those of access tokens for other services. Every use of the zitadel/oidc library stands here; docs/protocols/openid.md says
 // what we do and where we differ.
 package issuer
 
@@ -17,40 +17,45 @@ import (
 
 	"github.com/lanyardhq/lanyard/internal/audit"
 	"github.com/lanyardhq/lanyard/internal/fault"
+	"github.com/lanyardhq/lanyard/internal/grant"
 	"github.com/lanyardhq/lanyard/internal/login"
-	"github.com/lanyardhq/lanyard/internal/session"
+	"github.com/lanyardhq/lanyard/internal/minting"
+	"github.com/lanyardhq/lanyard/internal/signing"
 )
 
-// Store keeps signing keys. The database seals their private halves.
-type Store interface {
-	// SigningKeys returns all there are, oldest NotBefore first.
-	SigningKeys(context.Context) ([]session.SigningKey, error)
-	// InsertSigningKey adds a key, unless its algorithm already has one with the same or a later
-	// NotBefore: then nothing is written and the answer is false.
-	InsertSigningKey(context.Context, session.SigningKey, audit.Record) (bool, error)
-	// PurgeSigningKeys removes those whose RetiredAt lies before the time.
-	PurgeSigningKeys(ctx context.Context, before time.Time) error
+// Grants is what an exchange needs of the grants that people approved at other providers.
+type Grants interface {
+	// TokenOfAccount returns an access token of the account's grant at the provider. Where there is
+	// no grant in force it is a NotFound or Conflict fault that says what the person must do.
+	TokenOfAccount(ctx context.Context, accountID, provider string, w grant.Wish) (grant.Tokens, error)
 }
 
-// Config is what an Issuer is made of. All but Clients and Describe are required.
+// Config is what an Issuer is made of. Clients, Minter, Grants and Describe may be left out.
 type Config struct {
 	// URL is the issuer: the public address of the portal, without a path or trailing slash.
 	URL     string
 	Clients []Client // beside our own command line
 	Login   *login.Login
-	Store   Store
-	Now     func() time.Time
-	Log     *slog.Logger
+	Keys    *signing.Keys
+	// Minter makes access tokens for other services. Nil: there are none, and no exchange.
+	Minter *minting.Minter
+	// Grants yields tokens of other providers to clients that a rule lets have them.
+	Grants Grants
+	// Record writes an audit record that goes with no other change.
+	Record func(context.Context, audit.Record) error
+	Now    func() time.Time
+	Log    *slog.Logger
 	// Describe says where a request comes from; nil takes the peer's address and the User-Agent.
 	Describe func(*http.Request) login.Request
 }
 
-// Issuer is an OpenID provider. It is made by New and needs Run for its keys.
+// Issuer is an OpenID provider. It is made by New. As long as its keys are not there, requests for
+// ID tokens are told to come back.
 type Issuer struct {
-	c       Config
-	clients map[string]*client
-	keys    keys
-	library http.Handler
+	c         Config
+	clients   map[string]*client
+	library   http.Handler
+	exchanged recent
 }
 
 // paths of the endpoints. Those of op.Endpoints are given to the library.
@@ -101,23 +106,6 @@ func New(c Config) (*Issuer, error) {
 func (i *Issuer) Mount(mux *http.ServeMux) {
 	for _, p := range Paths() {
 		mux.Handle(p, i)
-	}
-}
-
-// Run makes and rotates the signing keys until ctx ends. Until its first round is through, requests
-// for ID tokens are told to come back.
-func (i *Issuer) Run(ctx context.Context) error {
-	tick := time.NewTicker(time.Minute) // other replicas make keys too
-	defer tick.Stop()
-	for {
-		if err := i.RotateKeys(ctx); err != nil && ctx.Err() == nil {
-			i.c.Log.WarnContext(ctx, "signing keys not looked after", "err", err)
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
 	}
 }
 

@@ -21,6 +21,8 @@ import (
 	"github.com/lanyardhq/lanyard/internal/identity"
 	"github.com/lanyardhq/lanyard/internal/issuer"
 	"github.com/lanyardhq/lanyard/internal/login"
+	"github.com/lanyardhq/lanyard/internal/minting"
+	"github.com/lanyardhq/lanyard/internal/signing"
 	"github.com/lanyardhq/lanyard/internal/store"
 	"github.com/lanyardhq/lanyard/internal/store/seal"
 	"github.com/lanyardhq/lanyard/material"
@@ -31,7 +33,21 @@ const (
 	loopback = "http://127.0.0.1:4242/callback"
 	hubURI   = "https://hub.example/oauth_callback"
 	hubKey   = "s3cretOfTheHub"
+	ftsKey   = "s3cretOfFTS"
+	store1   = "https://se1.example:8443"
+	store2   = "https://se2.example:8443"
 )
+
+// policy lets members of climate read and write there, and who is in the group prod compute.
+var policy = minting.Policy{
+	Audiences: []minting.Audience{{Name: store1}, {Name: store2, Algorithm: "RS256", MaxLife: 30 * time.Minute}, {Name: "https://fts.example", MayAct: "fts"},
+		{Name: "https://sci.example", Profile: "scitokens"}, {Name: "https://api.example", Profile: "rfc9068"}},
+	AnyAudience: true, VOs: []string{"climate"},
+	Rules: []minting.Rule{{Project: "climate", Scopes: []string{"storage.read:/climate", "storage.modify:/climate/scratch"}},
+		{Project: "climate", Role: identity.Manager, Scopes: []string{"storage.modify:/climate"}},
+		{VO: "climate", Group: "/climate/prod", Scopes: []string{"compute.create"}, Groups: []string{"/climate/production"}}},
+	Exchanges: []minting.Exchange{{Client: "hub", Subjects: []string{"lanyard-cli"}, Providers: []string{"helmholtz"}, Scopes: []string{"openid", "storage.read:/climate/public"}}},
+}
 
 var noon = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 
@@ -60,6 +76,10 @@ type world struct {
 	store   *store.Store
 	login   *login.Login
 	issuer  *issuer.Issuer
+	keys    *signing.Keys
+	minter  *minting.Minter
+	grants  *grants
+	groups  map[string][]string // of Anna, by VO
 	mux     *http.ServeMux
 	browser *http.Client
 	by      identity.Actor // whom signIn signed in
@@ -81,7 +101,7 @@ func newWorld(t testing.TB) *world { return newWorldAt(t, &clock{t: noon}) }
 
 func newWorldAt(t testing.TB, c interface{ Now() time.Time }) *world {
 	t.Helper()
-	w := &world{t: t, mux: http.NewServeMux()}
+	w := &world{t: t, mux: http.NewServeMux(), grants: &grants{}, groups: map[string][]string{}}
 	w.clock, _ = c.(*clock)
 	var err error
 	w.store, err = store.Open(t.Context(), store.Config{Path: filepath.Join(t.TempDir(), "lanyard.db"), Keys: seal.NewKeys(), Now: c.Now})
@@ -101,16 +121,26 @@ func newWorldAt(t testing.TB, c interface{ Now() time.Time }) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.issuer, err = issuer.New(issuer.Config{URL: self, Login: w.login, Store: w.store, Now: c.Now, Log: log,
+	w.keys = signing.New(signing.Config{Algorithms: []string{signing.ES256, signing.RS256}, Store: w.store, Now: c.Now, Log: log})
+	if err := w.keys.Rotate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.minter, err = minting.New(minting.Config{Issuer: self, Policy: policy, Keys: w.keys, Store: w.store, Now: c.Now,
+		Groups: func(_ context.Context, vo, _ string) ([]string, error) { return w.groups[vo], nil }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.issuer, err = issuer.New(issuer.Config{URL: self, Login: w.login, Keys: w.keys, Minter: w.minter, Grants: w.grants, Record: w.store.Record,
+		Now: c.Now, Log: log,
 		Clients: []issuer.Client{{ID: "hub", Secret: hubKey, RedirectURIs: []string{hubURI}},
+			{ID: "fts", Secret: ftsKey, RedirectURIs: []string{"https://fts.example/cb"}},
+			{ID: "patient", RefreshGrace: new(24 * time.Hour), RedirectURIs: []string{"http://127.0.0.1/callback"}},
+			{ID: "strict", RefreshGrace: new(time.Duration(0)), RedirectURIs: []string{"http://127.0.0.1/callback"}},
 			{ID: "app", RedirectURIs: []string{"http://127.0.0.1/cb?x=1", "https://app.example/cb"}}}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	w.issuer.Mount(w.mux)
-	if err := w.issuer.RotateKeys(t.Context()); err != nil {
-		t.Fatal(err)
-	}
 	w.browser = w.newBrowser()
 	return w
 }

@@ -58,6 +58,15 @@ func (l *Login) WhoAmI(ctx context.Context, by identity.Actor) (identity.Account
 	return a, s, err
 }
 
+// Account returns an account that may act. A stopped one is a Denied fault.
+func (l *Login) Account(ctx context.Context, id string) (identity.Account, error) {
+	a, err := l.c.Store.Account(ctx, id)
+	if err != nil {
+		return a, err
+	}
+	return a, checkAccount(a)
+}
+
 // SignOut ends the session that the actor holds.
 func (l *Login) SignOut(ctx context.Context, by identity.Actor) error {
 	return l.end(ctx, by, by.SessionID, "signed out")

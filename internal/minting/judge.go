@@ -47,6 +47,27 @@ func (m *Minter) Knows(scope string) bool {
 		slices.ContainsFunc(m.c.Policy.Rules, func(r Rule) bool { return slices.Contains(r.Scopes, scope) })
 }
 
+// Scopes are kinds of scope that the policy gives somebody: "storage.read:/", as others publish
+// them, for any path.
+func (m *Minter) Scopes() []string {
+	out := []string{formatScope, wlcg.ScopeGroups}
+	for _, r := range m.c.Policy.Rules {
+		given, err := parse(fill(r.Scopes, "p"))
+		if err != nil { // Check refused it
+			continue
+		}
+		for _, c := range given.capabilities {
+			if c.Path != "" {
+				c.Path = "/"
+			}
+			out = append(out, c.String())
+		}
+		out = append(out, given.words...)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
 // formatScope asks for tokens of the WLCG profile, which they are if the audience wants them so.
 const formatScope = "wlcg"
 
@@ -66,11 +87,6 @@ func (m *Minter) judge(ctx context.Context, o Order, p wlcg.Profile) (given, err
 	has, err := m.allowance(ctx, o.Account)
 	if err != nil {
 		return given{}, err
-	}
-	if o.Within != nil {
-		if has, err = has.within(o.Within); err != nil {
-			return given{}, err
-		}
 	}
 	g := given{scopes: has.capabilities.Cover(speak(p, asked.capabilities)).Strings()}
 	var groups []string
@@ -134,31 +150,22 @@ func wordOf(action string) string {
 	return ""
 }
 
-// within returns what of a is also in scopes, which those of a token are. Where a token covers less
-// than the policy gives, that is what counts.
-func (a allowance) within(scopes []string) (allowance, error) {
-	limit, err := parse(scopes)
+// Covers reports whether scopes hold no more than those of limit: the same, or narrower ones.
+func Covers(limit, scopes []string) bool {
+	has, err := parse(limit)
 	if err != nil {
-		return a, fmt.Errorf("read scopes of a token: %w", err)
+		return false
 	}
-	narrow := allowance{set: set{capabilities: a.capabilities.Cover(limit.capabilities)}}
-	for _, c := range a.capabilities {
-		if limit.capabilities.Allows(c) {
-			narrow.capabilities = append(narrow.capabilities, c)
+	asked, err := parse(scopes)
+	if err != nil {
+		return false
+	}
+	for _, c := range asked.capabilities {
+		if !has.capabilities.Allows(c) {
+			return false
 		}
 	}
-	for _, word := range limit.words {
-		name, named := strings.CutPrefix(word, wlcg.ScopeGroups+":")
-		switch {
-		case word == wlcg.ScopeGroups:
-			narrow.groups, narrow.defaults = append(narrow.groups, a.defaults...), a.defaults
-		case named && slices.Contains(a.groups, name):
-			narrow.groups = append(narrow.groups, name)
-		case slices.Contains(a.words, word):
-			narrow.words = append(narrow.words, word)
-		}
-	}
-	return narrow, nil
+	return !slices.ContainsFunc(asked.words, func(word string) bool { return !slices.Contains(has.words, word) })
 }
 
 // allowance returns what the policy gives an account now.

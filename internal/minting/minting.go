@@ -95,8 +95,6 @@ type Order struct {
 	Scopes []string
 	// Audiences are those that it is for; none means the policy's default.
 	Audiences []string
-	// Within bounds what is given, where it is not nil: the scopes of a token that is exchanged.
-	Within []string
 	// Life is how long it shall live, up to the policy's; zero takes that. Until is when it ends at
 	// the latest; zero for no bound.
 	Life     time.Duration
