@@ -1,6 +1,7 @@
 package grant
 
 import (
+	"math/rand/v2"
 	"time"
 
 	"github.com/lanyardhq/lanyard/internal/credential"
@@ -12,9 +13,37 @@ type Kept struct {
 	Wish   Wish
 	// IssuedAt is when it was given, and UsedAt when somebody last asked for it.
 	IssuedAt, UsedAt time.Time
-	// DueAt is when to renew it ahead; zero: when somebody asks.
+	// DueAt is when to renew it ahead, as long as it is in use.
 	DueAt time.Time
 }
+
+// Keep returns what is kept of tokens that were given at now for somebody's wish. They are due for
+// renewal at 40 % of their life and up to a hundredth of it later. That is early in the span up to
+// 50 % on purpose: a quarter of the life is left when the provider then fails for a third of it.
+func Keep(t Tokens, w Wish, now, usedAt time.Time) Kept {
+	t.Refresh = ""
+	life := max(0, t.AccessExpiresAt.Sub(now))
+	return Kept{Tokens: t, Wish: w, IssuedAt: now, UsedAt: usedAt, DueAt: now.Add(life*40/100 + rand.N(life/100+1))} //nolint:gosec // spreads load
+}
+
+func (k Kept) life() time.Duration { return k.AccessExpiresAt.Sub(k.IssuedAt) }
+
+// Valid reports whether there is a token and it is honoured at now.
+func (k Kept) Valid(now time.Time) bool { return k.Access != "" && now.Before(k.AccessExpiresAt) }
+
+// Fits reports whether the token is good enough to hand out at now: it has the life wished for left,
+// and half of its own. A life that no new token would have much longer is not waited for.
+func (k Kept) Fits(now time.Time, least time.Duration) bool {
+	need := min(max(least, k.life()/2), k.life()*9/10)
+	return k.Valid(now) && k.AccessExpiresAt.Sub(now) >= need
+}
+
+// InUse reports whether somebody asked lately, so that the token is to be renewed ahead: within two
+// of its lives. Whoever keeps a token fresh asks at least once in each.
+func (k Kept) InUse(now time.Time) bool { return now.Sub(k.UsedAt) < 2*k.life() }
+
+// Stale reports whether UsedAt is so old that another use is worth writing down.
+func (k Kept) Stale(now time.Time) bool { return now.Sub(k.UsedAt) > k.life()/4 }
 
 // A Use is somebody's asking for a token of the wish with this key.
 type Use struct {
@@ -22,9 +51,62 @@ type Use struct {
 	At            time.Time
 }
 
-// A Claim is a grant that one server works on, with all tokens that are kept for it.
+// A Claim is a grant that one server works on, with what is kept of it; the access tokens themselves
+// are left out.
 type Claim struct {
 	Credential credential.Credential
 	Family     Family
 	Kept       []Kept
+}
+
+// Put replaces what is kept for the wish of k.
+func (c *Claim) Put(k Kept) {
+	kept := []Kept{k}
+	for _, old := range c.Kept {
+		if old.Wish.Key() != k.Wish.Key() {
+			kept = append(kept, old)
+		}
+	}
+	c.Kept = kept
+}
+
+// Plan sets when the family is due next and when what is in use runs out. Tokens in use are renewed
+// ahead; a refresh token that lives longer by being used (alive) is used at half of its life, also
+// when nobody asks.
+func (c *Claim) Plan(now time.Time, alive bool) {
+	f := &c.Family
+	f.DueAt, f.RunsOutAt = time.Time{}, time.Time{}
+	for _, k := range c.Kept {
+		if k.InUse(now) {
+			f.DueAt, f.RunsOutAt = first(f.DueAt, k.DueAt), first(f.RunsOutAt, k.AccessExpiresAt)
+		}
+	}
+	if alive && !f.RefreshExpiresAt.IsZero() {
+		half := max(f.RefreshExpiresAt.Sub(f.RenewedAt)/2, time.Second)
+		f.DueAt, f.RunsOutAt = first(f.DueAt, f.RenewedAt.Add(half)), first(f.RunsOutAt, f.RefreshExpiresAt)
+	}
+}
+
+// Next returns the wish to refresh for: that in use which runs out first of those that are due, or
+// else the grant's own. Needed is false if neither anybody nor the refresh token needs it.
+func (c *Claim) Next(now time.Time) (w Kept, needed bool) {
+	for _, k := range c.Kept {
+		if k.Wish.Key() == "" && !needed {
+			w = k
+		}
+		if k.InUse(now) && !now.Before(k.DueAt) && (!needed || k.AccessExpiresAt.Before(w.AccessExpiresAt)) {
+			w, needed = k, true
+		}
+	}
+	f := c.Family
+	idle := !f.RefreshExpiresAt.IsZero() && !now.Before(f.RenewedAt.Add(f.RefreshExpiresAt.Sub(f.RenewedAt)/2))
+	return w, needed || idle
+}
+
+// first returns the earlier of two times, of which the zero one is never.
+func first(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
 }

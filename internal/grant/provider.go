@@ -1,12 +1,14 @@
 package grant
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
 	"net/url"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/lanyardhq/lanyard/material"
@@ -104,6 +106,35 @@ func (p Provider) Check() error {
 	if !providerID.MatchString(p.ID) {
 		return errors.New("an id is lower-case letters, digits and dashes")
 	}
+	if err := p.checkWords(); err != nil {
+		return err
+	}
+	if p.Grace < 0 || p.RefreshIdle < 0 || p.MaxLife < 0 || p.Concurrency < 0 || p.Concurrency > 1000 {
+		return errors.New("grace, refresh_idle, max_life and concurrency (at most 1000) cannot be negative")
+	}
+	if err := (Wish{p.Scopes, p.Audiences}).check(); err != nil {
+		return err
+	}
+	if p.Type == Lanyard {
+		return p.checkOwn()
+	}
+	if err := CheckAddress(p.Issuer); err != nil {
+		return fmt.Errorf("issuer %q: %w", p.Issuer, err)
+	}
+	if len(p.Scopes) == 0 {
+		return errors.New("scopes are missing")
+	}
+	if p.Type == MyToken {
+		if err := CheckAddress(p.UpstreamIssuer); err != nil {
+			return fmt.Errorf("upstream_issuer %q: %w", p.UpstreamIssuer, err)
+		}
+		return nil
+	}
+	return cmp.Or(p.checkClient(), p.checkAudiences(), p.checkEndpoints(), p.checkExtras())
+}
+
+// checkWords judges the keys that take one of a few words.
+func (p Provider) checkWords() error {
 	for _, one := range []struct {
 		name, value string
 		allowed     []string
@@ -118,32 +149,67 @@ func (p Provider) Check() error {
 		{"revokes", p.Revokes, []string{"refresh", "both", "none"}},
 	} {
 		if one.value != "" && !slices.Contains(one.allowed, one.value) {
-			return fmt.Errorf("%s is %q, not one of %q", one.name, one.value, one.allowed)
+			return fmt.Errorf("%s is %q, not one of %s", one.name, one.value, strings.Join(one.allowed, ", "))
 		}
 	}
-	if p.Grace < 0 || p.RefreshIdle < 0 || p.MaxLife < 0 || p.Concurrency < 0 || p.Concurrency > 1000 {
-		return errors.New("grace, refresh_idle, max_life and concurrency (at most 1000) cannot be negative")
+	return nil
+}
+
+// checkOwn judges what is said of our own issuer: nearly nothing is.
+func (p Provider) checkOwn() error {
+	if p.Issuer != "" || p.ClientID != "" || p.ClientSecretFile != "" || p.TokenEndpoint != "" || p.AuthorizationEndpoint != "" {
+		return errors.New("our own issuer has no issuer, client or endpoints to be configured")
 	}
-	if err := (Wish{p.Scopes, p.Audiences}).check(); err != nil {
-		return err
+	return nil
+}
+
+func (p Provider) checkClient() error {
+	secret := p.ClientSecretFile != "" || p.ClientSecret != ""
+	switch {
+	case p.ClientID == "":
+		return errors.New("client_id is missing")
+	case secret && p.ClientAuth == "none":
+		return errors.New("there is a client secret, and client_auth says that none is shown")
+	case !secret && (p.ClientAuth == "basic" || p.ClientAuth == "post"):
+		return fmt.Errorf("client_auth %s needs client_secret_file", p.ClientAuth)
 	}
-	switch p.Type {
-	case Lanyard:
-		return p.checkOwn()
-	case MyToken:
-		if err := CheckAddress(p.UpstreamIssuer); err != nil {
-			return fmt.Errorf("upstream_issuer %q: %w", p.UpstreamIssuer, err)
+	return nil
+}
+
+func (p Provider) checkAudiences() error {
+	switch {
+	case len(p.Audiences) == 0:
+		return nil
+	case p.Audience == "scope":
+		return errors.New("where audiences are among the scopes, they stand there")
+	case p.Audience == "" || p.Audience == "none":
+		return errors.New("audiences are named, and audience does not say how to ask for them")
+	}
+	return nil
+}
+
+func (p Provider) checkEndpoints() error {
+	for _, e := range []struct{ name, address string }{{"authorization_endpoint", p.AuthorizationEndpoint},
+		{"token_endpoint", p.TokenEndpoint}, {"revocation_endpoint", p.RevocationEndpoint}} {
+		if err := CheckEndpoint(e.address); e.address != "" && err != nil {
+			return fmt.Errorf("%s %q: %w", e.name, e.address, err)
 		}
-	default:
-		if err := p.checkClient(); err != nil {
-			return err
+	}
+	return nil
+}
+
+func (p Provider) checkExtras() error {
+	for _, params := range []map[string]string{p.ExtraAuthParams, p.ExtraTokenParams} {
+		for name := range params {
+			if slices.Contains(ownParams, name) {
+				return fmt.Errorf("extra parameters cannot set %q", name)
+			}
 		}
 	}
-	if len(p.Scopes) == 0 {
-		return errors.New("scopes are missing")
-	}
-	if err := CheckAddress(p.Issuer); err != nil {
-		return fmt.Errorf("issuer %q: %w", p.Issuer, err)
+	for _, a := range p.Algorithms {
+		if !slices.Contains(signatures, a) {
+			return fmt.Errorf("algorithm %q is not a signature that only the provider can make", a)
+		}
 	}
 	return nil
 }
@@ -158,50 +224,6 @@ func (p Provider) Ask(s Spec, w Wish) (Wish, error) {
 		ask.Scopes = nil
 	}
 	return ask, err
-}
-
-// checkOwn judges what is said of our own issuer: nearly nothing is.
-func (p Provider) checkOwn() error {
-	if p.Issuer != "" || p.ClientID != "" || p.ClientSecretFile != "" || p.TokenEndpoint != "" || p.AuthorizationEndpoint != "" {
-		return errors.New("our own issuer has no issuer, client or endpoints to be configured")
-	}
-	return nil
-}
-
-// checkClient judges what is said of us at an OAuth provider.
-func (p Provider) checkClient() error {
-	secret := p.ClientSecretFile != "" || p.ClientSecret != ""
-	switch {
-	case p.ClientID == "":
-		return errors.New("client_id is missing")
-	case secret && p.ClientAuth == "none":
-		return errors.New("there is a client secret, and client_auth says that none is shown")
-	case !secret && (p.ClientAuth == "basic" || p.ClientAuth == "post"):
-		return fmt.Errorf("client_auth %s needs client_secret_file", p.ClientAuth)
-	case p.Audience == "scope" && len(p.Audiences) > 0:
-		return errors.New("where audiences are among the scopes, they stand there")
-	case (p.Audience == "" || p.Audience == "none") && len(p.Audiences) > 0:
-		return errors.New("audiences are named, and audience does not say how to ask for them")
-	}
-	for name, endpoint := range map[string]string{"authorization_endpoint": p.AuthorizationEndpoint,
-		"token_endpoint": p.TokenEndpoint, "revocation_endpoint": p.RevocationEndpoint} {
-		if err := CheckEndpoint(endpoint); endpoint != "" && err != nil {
-			return fmt.Errorf("%s %q: %w", name, endpoint, err)
-		}
-	}
-	for _, params := range []map[string]string{p.ExtraAuthParams, p.ExtraTokenParams} {
-		for name := range params {
-			if slices.Contains(ownParams, name) {
-				return fmt.Errorf("extra parameters cannot set %q", name)
-			}
-		}
-	}
-	for _, a := range p.Algorithms {
-		if !slices.Contains(signatures, a) {
-			return fmt.Errorf("algorithm %q is not a signature that only the provider can make", a)
-		}
-	}
-	return nil
 }
 
 // CheckAddress refuses what is no absolute URL without a query, and plain HTTP but to loopback.

@@ -93,7 +93,7 @@ func FuzzMyTokenReply(f *testing.F) {
 		got, err := c.Poll(t.Context(), []byte(`{"polling_code":"x","until":"2026-11-21T12:05:00Z","lifetime":"2026-11-22T12:00:00Z","scopes":["openid"]}`))
 		_, refused := errors.AsType[*grant.Refusal](err)
 		switch {
-		case err != nil && err != grant.ErrPending && !refused && fault.CodeOf(err) != fault.Denied:
+		case err != nil && !errors.Is(err, grant.ErrPending) && !refused && fault.CodeOf(err) != fault.Denied:
 			t.Errorf("%v", err)
 		case err == nil && (got.Refresh == "" || got.RefreshExpiresAt.After(now.Add(25*time.Hour)) || strings.Trim(strings.Join(got.Scopes, ""), "openid") != ""):
 			t.Errorf("%+v", got)

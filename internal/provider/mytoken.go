@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -91,6 +92,10 @@ func (m *mytoken) post(ctx context.Context, endpoint string, body any) (answer, 
 	return m.wire.send(r)
 }
 
+// ahead are descriptions of invalid_token that mean that the clock of the server that issued it is
+// ahead of the one that reads it.
+var ahead = regexp.MustCompile(`not valid yet|before issued`)
+
 // refused reads an error. Of an oidc_error the code is the provider's behind the server.
 func (m *mytoken) refused(a answer, sent material.Secret) *grant.Refusal {
 	r := m.wire.refused(a, sent.Reveal())
@@ -100,23 +105,16 @@ func (m *mytoken) refused(a answer, sent material.Secret) *grant.Refusal {
 			r.Code, r.Description = upstream, strings.TrimSpace(description)
 		}
 	}
+	r.Class = grant.Operator
 	switch {
 	case a.status == http.StatusTooManyRequests || a.status >= http.StatusInternalServerError || code == "":
 		r.Class = grant.Again
-	case a.status == http.StatusUnauthorized && code == "invalid_token":
-		r.Class = grant.Dead
-		if strings.Contains(r.Description, "not valid yet") || strings.Contains(r.Description, "before issued") {
-			r.Class = grant.Again // its clock is ahead of itself: several servers issue
-		}
-	case a.status == http.StatusForbidden && (code == "usage_restricted" || code == "insufficient_capabilities"):
-		r.Class = grant.Dead
-	case code == "oidc_error":
+	case code == "invalid_token" && ahead.MatchString(r.Description):
 		r.Class = grant.Again
-		if r.Code == "invalid_grant" {
-			r.Class = grant.Dead
-		}
-	default:
-		r.Class = grant.Operator
+	case code == "oidc_error" && r.Code != "invalid_grant":
+		r.Class = grant.Again
+	case code == "oidc_error", code == "invalid_token", code == "usage_restricted", code == "insufficient_capabilities":
+		r.Class = grant.Dead
 	}
 	return r
 }

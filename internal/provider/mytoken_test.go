@@ -2,6 +2,7 @@ package provider_test
 
 import (
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -132,7 +133,7 @@ func TestMyTokenApproval(t *testing.T) {
 	}
 	s.says(my, 428, `{"error":"authorization_pending"}`)
 	for range 3 {
-		if _, err := c.Poll(t.Context(), a.Data); err != grant.ErrPending {
+		if _, err := c.Poll(t.Context(), a.Data); !errors.Is(err, grant.ErrPending) {
 			t.Errorf("polled: %v", err)
 		}
 	}

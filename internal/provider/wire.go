@@ -65,11 +65,11 @@ func (w wire) send(r *http.Request) (answer, *grant.Refusal) {
 		GetConn: func(string) { tried.Store(true); connected.Store(false) },
 		GotConn: func(httptrace.GotConnInfo) { connected.Store(true) },
 	}
-	resp, err := w.client.Do(r.WithContext(httptrace.WithClientTrace(r.Context(), trace)))
+	resp, err := w.client.Do(r.WithContext(httptrace.WithClientTrace(r.Context(), trace))) //nolint:gosec // configured, or said by who is configured
 	if err != nil {
 		return answer{}, &grant.Refusal{Class: grant.Again, Unsent: tried.Load() && !connected.Load(), Err: withoutURL(err)}
 	}
-	defer resp.Body.Close() //nolint:errcheck // it was read
+	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
 	if err != nil {
 		return answer{}, &grant.Refusal{Class: grant.Again, Err: err}

@@ -119,7 +119,7 @@ func (p *Provider) run(options map[string]any) (*url.URL, error) {
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command("node", "nop.mjs", string(config))
+	cmd := exec.Command("node", "nop.mjs", string(config)) //nolint:gosec,noctx // a test's program, which Close ends
 	if cmd.Dir, err = install(); err != nil {
 		return nil, err
 	}
@@ -175,16 +175,20 @@ func (p *Provider) Approve(t testing.TB, from string) url.Values {
 	}
 	c := &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	for range 10 {
-		r, err := c.Get(from)
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, from, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := r.Body.Close(); err != nil {
+		a, err := c.Do(r)
+		if err != nil {
 			t.Fatal(err)
 		}
-		to, err := r.Location()
+		if err := a.Body.Close(); err != nil {
+			t.Fatal(err)
+		}
+		to, err := a.Location()
 		if err != nil {
-			t.Fatalf("%s answered %s without a redirect", from, r.Status)
+			t.Fatalf("%s answered %s without a redirect", from, a.Status)
 		}
 		if from = to.String(); !strings.HasPrefix(from, p.Issuer) {
 			return to.Query()
