@@ -179,6 +179,9 @@ func (x *explainer) scopes(list []string) {
 		x.path(text, path)
 	}
 	for _, path := range paths {
+		if (granted["create"+path] || granted["modify"+path]) && !granted["read"+path] {
+			x.add(olderXrd, "xrdcp cannot write files under %+q: it looks first, and only read includes stat there", path)
+		}
 		if granted["modify"+path] && !granted["read"+path] {
 			x.add(olderXrd, "files under %+q cannot be deleted over HTTP: modify does not include stat there", path)
 			x.add(everywhere, "files under %+q cannot be read back: modify does not include read", path)
