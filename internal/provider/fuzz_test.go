@@ -14,7 +14,7 @@ import (
 	"github.com/lanyardhq/lanyard/internal/provider"
 )
 
-// says answers everything but discovery with one status and body.
+// says answers everything but discovery with one status and body, or not at all without a status.
 type says struct {
 	status    int
 	body      []byte
@@ -25,6 +25,8 @@ func (s says) RoundTrip(r *http.Request) (*http.Response, error) {
 	resp := &http.Response{StatusCode: s.status, Header: http.Header{}, Request: r, Body: io.NopCloser(strings.NewReader(string(s.body)))}
 	if strings.Contains(r.URL.Path, "/.well-known/") {
 		resp.StatusCode, resp.Body = http.StatusOK, io.NopCloser(strings.NewReader(s.discovery))
+	} else if s.status == 0 {
+		return nil, errors.New("broken")
 	}
 	return resp, nil
 }

@@ -42,7 +42,11 @@ func (m *mytoken) begin(ctx context.Context, w grant.Wish, hint Hint) (Approval,
 		w.Audiences = m.Audiences
 	}
 	now := m.wire.now()
-	p := polling{Wish: w, Lifetime: now.Add(cmp.Or(hint.Life, m.MaxLife, usualLife)).UTC().Truncate(time.Second)}
+	life := cmp.Or(hint.Life, m.MaxLife, usualLife)
+	if m.MaxLife > 0 {
+		life = min(life, m.MaxLife)
+	}
+	p := polling{Wish: w, Lifetime: now.Add(life).UTC().Truncate(time.Second)}
 	a, refusal := m.post(ctx, s.MyToken, map[string]any{"grant_type": "oidc_flow", "oidc_flow": "authorization_code", "client_type": "native",
 		"oidc_issuer": m.UpstreamIssuer, "name": cmp.Or(hint.Name, "Lanyard"), "application_name": "Lanyard", "response_type": "token",
 		"capabilities": capabilities, "restrictions": []restriction{p.clause()}})

@@ -1,6 +1,7 @@
 package provider_test
 
 import (
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -277,5 +278,42 @@ func TestExchangeIsAskedAsTheProviderWants(t *testing.T) {
 	_, err := f.client(t, f.config()).Exchange(t.Context(), "subject", grant.Wish{})
 	if r := refusal(t, err, grant.Operator); !r.Unsent || f.count("/token") != 3 {
 		t.Errorf("without exchange: %+v", r)
+	}
+}
+
+// watched looks at requests on their way.
+type watched struct{ see func(*http.Request) }
+
+func (w watched) RoundTrip(r *http.Request) (*http.Response, error) {
+	w.see(r)
+	return http.DefaultTransport.RoundTrip(r)
+}
+
+// A provider that hangs costs ten seconds, and a transport that does not say what it sent is taken
+// to have sent.
+func TestRequestsHaveADeadline(t *testing.T) {
+	f := newFake(t)
+	f.says("/token", 200, `{"access_token":"at"}`)
+	var left []time.Duration
+	c, err := provider.New(f.config(), "", watched{func(r *http.Request) {
+		at, ok := r.Context().Deadline()
+		if !ok {
+			t.Errorf("%s has no deadline", r.URL)
+		}
+		left = append(left, time.Until(at))
+	}}, time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Refresh(t.Context(), "rt", grant.Wish{}); err != nil || len(left) != 2 || slices.Max(left) > 10*time.Second {
+		t.Errorf("%v left, %v", left, err)
+	}
+	silent, err := provider.New(f.config(), "", says{discovery: f.replies[wellKnown].body}, time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = silent.Refresh(t.Context(), "rt", grant.Wish{})
+	if r := refusal(t, err, grant.Again); r.Unsent || r.Error() != "the provider did not answer" {
+		t.Errorf("%+v", r)
 	}
 }
