@@ -43,7 +43,8 @@ func (o *oauth) finish(ctx context.Context, data []byte, answer url.Values) (gra
 	}
 	if body.IDToken != "" && m.Keys != "" {
 		if tokens.Subject, refusal = o.subject(ctx, m, p, body); refusal != nil {
-			return grant.Tokens{}, fault.New(fault.Denied, "%s sent no valid proof of who approved", o.Title).WithHint("approve again; if this repeats, tell the operator").WithCause(refusal)
+			_, kept := o.revoke(ctx, tokens.Refresh) // nobody will use it
+			return grant.Tokens{}, fault.New(fault.Denied, "%s sent no valid proof of who approved", o.Title).WithHint("approve again; if this repeats, tell the operator").WithCause(errors.Join(refusal, asError(kept)))
 		}
 	}
 	return tokens, nil

@@ -98,6 +98,9 @@ func TestIDTokens(t *testing.T) {
 			if tc.good && (err != nil || got.Subject != "anna") || !tc.good && fault.CodeOf(err) != fault.Denied {
 				t.Errorf("got %+v, %v", got, err)
 			}
+			if n := f.count("/revoke"); (n == 0) != tc.good || n > 1 { // what is not kept is given back
+				t.Errorf("%d revocations", n)
+			}
 			if n := f.count("/jwks"); n > 1 {
 				t.Errorf("keys were fetched %d times", n)
 			}
