@@ -7,14 +7,19 @@
 package custody
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"log/slog"
+	"maps"
 	"net/url"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/lanyardhq/lanyard/internal/audit"
+	"github.com/lanyardhq/lanyard/internal/broker/access"
 	"github.com/lanyardhq/lanyard/internal/credential"
+	"github.com/lanyardhq/lanyard/internal/fault"
 	"github.com/lanyardhq/lanyard/internal/grant"
 	"github.com/lanyardhq/lanyard/internal/identity"
 	"github.com/lanyardhq/lanyard/internal/provider"
@@ -56,24 +61,37 @@ type Custody struct {
 	Portal string
 	Now    func() time.Time
 	Log    *slog.Logger
+
+	mu      sync.Mutex
+	sites   map[string]*site   // by provider id, once they are used
+	flights map[string]*flight // refreshes under way in this server, by grant id
+	uses    map[grant.Use]bool // to be written down; their time is that of writing
+	closing bool
+	work    sync.WaitGroup // what Run waits for at its end
 }
 
-// Approval is the page where somebody approves a grant.
-type Approval struct {
-	CredentialID string
-	URL          string
-	ExpiresAt    time.Time
-	// Interval is how long to wait between two looks at the credential.
-	Interval time.Duration
-}
+// now is the time that decisions and rows are made with: UTC, whole seconds.
+func (c *Custody) now() time.Time { return c.Now().UTC().Truncate(time.Second) }
 
-// TokenWish says how an access token shall be.
-type TokenWish struct {
-	grant.Wish
-	// MinValid is the life that it must have left; 0: half of what is usual.
-	MinValid time.Duration
-	// Force asks for a new one, whatever is ready.
-	Force bool
+func (c *Custody) gate() access.Gate { return access.Gate{Store: c.Store} }
+
+// site returns the provider with this id and its state in this server.
+func (c *Custody) site(id string) (*site, error) {
+	p, ok := c.Providers[id]
+	if !ok {
+		return nil, fault.New(fault.Unavailable, "provider %s is not configured any more", id).WithHint("ask the people who run this server")
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := c.sites[id]
+	if s == nil {
+		s = newSite(p)
+		if c.sites == nil {
+			c.sites = map[string]*site{}
+		}
+		c.sites[id] = s
+	}
+	return s, nil
 }
 
 // ProviderStatus is what people may know of a provider.
@@ -81,59 +99,25 @@ type ProviderStatus struct {
 	ID, Title, Issuer, Type string
 	Scopes                  []string
 	Health                  grant.Health
-	HealthSince             time.Time
-}
-
-var errNotWritten = errors.New("not written yet")
-
-// Approval tells where by approves a new grant, or signs in again for one that is in force.
-func (c *Custody) Approval(ctx context.Context, by identity.Actor, ref string) (Approval, error) {
-	return Approval{}, errNotWritten
-}
-
-// Begin returns the provider's page on which by, in a browser, approves the grant ref.
-func (c *Custody) Begin(ctx context.Context, by identity.Actor, ref string) (redirect string, err error) {
-	return "", errNotWritten
-}
-
-// Callback takes what the provider's redirect brought back to the browser of by.
-func (c *Custody) Callback(ctx context.Context, by identity.Actor, provider string, answer url.Values) (credential.Credential, error) {
-	return credential.Credential{}, errNotWritten
-}
-
-// Token returns an access token of one of by's own grants: ref is an id, a name, or a provider's id.
-func (c *Custody) Token(ctx context.Context, by identity.Actor, ref string, w TokenWish) (grant.Tokens, error) {
-	return grant.Tokens{}, errNotWritten
-}
-
-// TokenOf is Token where the caller has judged already who asks.
-func (c *Custody) TokenOf(ctx context.Context, grantID string, w TokenWish) (grant.Tokens, error) {
-	return grant.Tokens{}, errNotWritten
-}
-
-// Families returns the families of those of cs that by may see, by credential id, without secrets.
-func (c *Custody) Families(ctx context.Context, by identity.Actor, cs []credential.Credential) (map[string]grant.Family, error) {
-	return nil, errNotWritten
-}
-
-// Find returns one of by's own grants, and its family without secrets. Ref is as for Token.
-func (c *Custody) Find(ctx context.Context, by identity.Actor, ref string) (credential.Credential, grant.Family, error) {
-	return credential.Credential{}, grant.Family{}, errNotWritten
-}
-
-// Narrow takes scopes and audiences away from a grant, for good: it keeps those of w.
-func (c *Custody) Narrow(ctx context.Context, by identity.Actor, ref string, w grant.Wish, once audit.Once) (credential.Credential, error) {
-	return credential.Credential{}, errNotWritten
+	HealthSince             time.Time // zero while fine
 }
 
 // List returns the providers there are, by id.
-func (c *Custody) List(ctx context.Context) []ProviderStatus { return nil }
+func (c *Custody) List(context.Context) []ProviderStatus {
+	var all []ProviderStatus
+	for _, id := range slices.Sorted(maps.Keys(c.Providers)) {
+		s, err := c.site(id)
+		if err != nil {
+			continue
+		}
+		one := ProviderStatus{ID: id, Title: cmp.Or(s.Title, id), Issuer: s.Issuer, Type: cmp.Or(s.Type, grant.OAuth), Scopes: s.Scopes}
+		one.Health, one.HealthSince = s.health()
+		all = append(all, one)
+	}
+	return all
+}
 
 // NewGrant orders a grant for by that waits for its approval. Life 0 is the usual one.
 func (c *Custody) NewGrant(ctx context.Context, by identity.Actor, spec grant.Spec, name string, life time.Duration) (credential.Credential, error) {
-	return credential.Credential{}, errNotWritten
+	return c.Issue(ctx, by, credential.Order{Kind: grant.Kind, Name: name, Life: life, Spec: spec.Encode()}, audit.Once{})
 }
-
-// Run renews ahead, asks for approvals that are polled for, and revokes, until ctx ends. Then it
-// waits for the refreshes under way.
-func (c *Custody) Run(ctx context.Context) error { return errNotWritten }

@@ -13,7 +13,8 @@ import (
 )
 
 // Store is what custody needs of a database. Absent things are NotFound faults, and a write that
-// another one overtook is fault.ErrStale. Secrets are sealed by it.
+// another one overtook is fault.ErrStale. Secrets are sealed by it. No call to a provider is made
+// within one of its transactions.
 type Store interface {
 	Credentials
 	Families
@@ -35,40 +36,46 @@ type Credentials interface {
 
 // Families keeps what came of approvals.
 type Families interface {
-	// Grant reads a grant, its family, and the token that is kept for the wish with this key. Where
-	// there is no family or no such token yet, that is zero.
+	// Grant reads a grant, its family, and the token that is kept for the wish with this key. What
+	// there is not of the last two is zero.
 	Grant(ctx context.Context, id, wish string) (credential.Credential, grant.Family, grant.Kept, error)
+	// Whole reads a grant with all that is kept of it.
+	Whole(ctx context.Context, id string) (grant.Claim, error)
 	// Families reads families without their secrets.
 	Families(ctx context.Context, ids []string) ([]grant.Family, error)
 	// SaveApproval writes a credential under its Generation with a new family in place of the one
-	// that it may have had, and the tokens that came with it.
+	// that it may have had, and the token that came with it.
 	SaveApproval(context.Context, credential.Credential, grant.Family, grant.Kept, audit.Change) error
-	// SavePending remembers an approval that is polled for, from f.DueAt on.
+	// SavePending remembers an approval that is polled for.
 	SavePending(context.Context, credential.Credential, grant.Family) error
 	// SaveNarrowed writes a credential under its Generation and drops all its access tokens.
 	SaveNarrowed(context.Context, credential.Credential, audit.Change) error
-	// SaveUses notes when tokens were last asked for.
-	SaveUses(context.Context, []grant.Use) error
+	// SaveTokenUses notes when tokens were last asked for.
+	SaveTokenUses(context.Context, []grant.Use) error
 }
 
-// Work is what is done without anybody asking.
+// Work is what is done without anybody asking, and what several servers must not do at once.
 type Work interface {
-	// Attempt begins a refresh: if f is as it was read and nobody refreshes it, it is ours for the
-	// lease, and the attempt stands written. It returns the family as it is then.
+	// Attempt begins a refresh: if f is as it was read, it is the caller's for the lease, and the
+	// attempt stands written. It returns the family as it is then. Who reads a lease in force that is
+	// not their own must not ask.
 	Attempt(ctx context.Context, f grant.Family, now time.Time, lease time.Duration) (grant.Family, error)
 	// ClaimRenewals is Attempt for at most n families of a provider that are due, those first whose
 	// tokens end first.
 	ClaimRenewals(ctx context.Context, provider string, now time.Time, lease time.Duration, n int) ([]grant.Claim, error)
 	// SaveRenewal writes how an attempt ended, under the family's Generation: the family, the token
 	// that came of it unless it is nil, and the record unless it is nil.
-	SaveRenewal(context.Context, grant.Family, *grant.Kept, *audit.Record) error
-	// ClaimPolls hands out approvals that are to be polled for, and not again before next.
-	ClaimPolls(ctx context.Context, now, next time.Time, n int) ([]grant.Claim, error)
+	SaveRenewal(ctx context.Context, f grant.Family, ownerID string, k *grant.Kept, record *audit.Record) error
+	// ClaimPolls hands out grants whose approval is to be polled for, and not again before next.
+	ClaimPolls(ctx context.Context, now, next time.Time, n int) (ids []string, err error)
+	// SavePoll moves the next poll from claimed to next or, if next is zero, forgets the approval and
+	// keeps in detail why. An approval that began meanwhile stays as it is.
+	SavePoll(ctx context.Context, grantID string, claimed, next time.Time, detail string) error
 	// ClaimEnding hands out grants that are ending, each to one server until the lease ends.
-	ClaimEnding(ctx context.Context, now time.Time, lease time.Duration, n int) ([]grant.Claim, error)
-	// SaveEnding writes an ending grant: when to try again, or, if it has ended, that all its secrets
-	// are destroyed. The record may be nil.
-	SaveEnding(context.Context, credential.Credential, grant.Family, *audit.Record) error
+	ClaimEnding(ctx context.Context, now time.Time, lease time.Duration, n int) (ids []string, err error)
+	// SaveEnding writes what became of an ending grant: when to try again, or, if it has ended, that
+	// all its secrets are destroyed; only then is the change recorded.
+	SaveEnding(context.Context, credential.Credential, grant.Family, audit.Change) error
 }
 
 // Tickets keeps approvals under way.

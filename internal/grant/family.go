@@ -41,6 +41,8 @@ type Family struct {
 	Subject           string // who approved, as the provider names them
 	Refresh           material.Secret
 	RefreshExpiresAt  time.Time // zero if unknown
+	// KeepAlive says that using the refresh token makes it live longer, so that it is to be used.
+	KeepAlive bool
 	// Default is the last token for the grant's own scopes and audiences; its Refresh is empty.
 	Default Tokens
 

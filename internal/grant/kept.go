@@ -71,9 +71,9 @@ func (c *Claim) Put(k Kept) {
 }
 
 // Plan sets when the family is due next and when what is in use runs out. Tokens in use are renewed
-// ahead; a refresh token that lives longer by being used (alive) is used at half of its life, also
-// when nobody asks.
-func (c *Claim) Plan(now time.Time, alive bool) {
+// ahead; a refresh token that lives longer by being used is used at half of its life, also when
+// nobody asks.
+func (c *Claim) Plan(now time.Time) {
 	f := &c.Family
 	f.DueAt, f.RunsOutAt = time.Time{}, time.Time{}
 	for _, k := range c.Kept {
@@ -81,10 +81,29 @@ func (c *Claim) Plan(now time.Time, alive bool) {
 			f.DueAt, f.RunsOutAt = first(f.DueAt, k.DueAt), first(f.RunsOutAt, k.AccessExpiresAt)
 		}
 	}
-	if alive && !f.RefreshExpiresAt.IsZero() {
-		half := max(f.RefreshExpiresAt.Sub(f.RenewedAt)/2, time.Second)
-		f.DueAt, f.RunsOutAt = first(f.DueAt, f.RenewedAt.Add(half)), first(f.RunsOutAt, f.RefreshExpiresAt)
+	if at := f.idleAt(); !at.IsZero() {
+		f.DueAt, f.RunsOutAt = first(f.DueAt, at), first(f.RunsOutAt, f.RefreshExpiresAt)
 	}
+}
+
+// idleAt is when to use a refresh token that dies of not being used; zero: never.
+func (f Family) idleAt() time.Time {
+	if !f.KeepAlive || f.RefreshExpiresAt.IsZero() {
+		return time.Time{}
+	}
+	return f.RenewedAt.Add(max(f.RefreshExpiresAt.Sub(f.RenewedAt)/2, time.Second))
+}
+
+// Outlives notes until when a provider says that the refresh token lives, and whether that is later
+// for its having been used. Answers that follow each other at once tell nothing about that.
+func (f *Family) Outlives(until, now time.Time) {
+	if until.IsZero() {
+		return
+	}
+	if since := now.Sub(f.RenewedAt); since >= 10*time.Second {
+		f.KeepAlive = until.Sub(f.RefreshExpiresAt) >= since/2
+	}
+	f.RefreshExpiresAt = until
 }
 
 // Next returns the wish to refresh for: that in use which runs out first of those that are due, or
@@ -98,9 +117,8 @@ func (c *Claim) Next(now time.Time) (w Kept, needed bool) {
 			w, needed = k, true
 		}
 	}
-	f := c.Family
-	idle := !f.RefreshExpiresAt.IsZero() && !now.Before(f.RenewedAt.Add(f.RefreshExpiresAt.Sub(f.RenewedAt)/2))
-	return w, needed || idle
+	idle := c.Family.idleAt()
+	return w, needed || !idle.IsZero() && !now.Before(idle)
 }
 
 // first returns the earlier of two times, of which the zero one is never.

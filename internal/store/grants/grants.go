@@ -43,7 +43,7 @@ type Grants struct {
 //nolint:gosec // no credential: a query for them
 const selectGrant = `SELECT c.id, c.kind, coalesce(c.project_id, ''), c.owner_id, c.name, c.public_id, c.spec, c.status, c.reason,
 	c.created_at, c.expires_at, c.due_at, c.ended_at, c.generation,
-	coalesce(f.grant_id, ''), coalesce(f.provider, ''), coalesce(f.subject, ''), f.refresh, coalesce(f.refresh_expires_at, 0),
+	coalesce(f.grant_id, ''), coalesce(f.provider, ''), coalesce(f.subject, ''), f.refresh, coalesce(f.refresh_expires_at, 0), coalesce(f.keep_alive, FALSE),
 	coalesce(f.health, ''), coalesce(f.health_since, 0), coalesce(f.detail, ''), coalesce(f.failures, 0), coalesce(f.renewals, 0),
 	coalesce(f.renewed_at, 0), coalesce(f.due_at, 0), coalesce(f.runs_out_at, 0), coalesce(f.lease_until, 0),
 	coalesce(f.attempt_at, 0), coalesce(f.attempts, 0), coalesce(f.generation, 0),
@@ -68,7 +68,7 @@ func (r *row) grantColumns() []any {
 	c, f := &r.c, &r.f
 	return []any{&c.ID, &c.Kind, &c.ProjectID, &c.OwnerID, &c.Name, &c.PublicID, &r.spec, &c.Status, &c.Reason,
 		&c.CreatedAt, &c.ExpiresAt, &c.DueAt, &c.EndedAt, &c.Generation,
-		&f.GrantID, &f.Provider, &f.Subject, &r.refresh, &f.RefreshExpiresAt,
+		&f.GrantID, &f.Provider, &f.Subject, &r.refresh, &f.RefreshExpiresAt, &f.KeepAlive,
 		&f.Health, &f.HealthSince, &f.Detail, &f.Failures, &f.Renewals,
 		&f.RenewedAt, &f.DueAt, &f.RunsOutAt, &f.LeaseUntil, &f.AttemptAt, &f.Attempts, &f.Generation,
 		&r.pending, &f.PollAt, &f.PollUntil}

@@ -77,14 +77,14 @@ func (g *Grants) SaveApproval(ctx context.Context, c credential.Credential, f gr
 			return err
 		}
 		_, err := t.Exec(ctx, `INSERT INTO grant_family (grant_id, provider, subject, refresh, refresh_expires_at, health, health_since, detail,
-			failures, renewals, renewed_at, due_at, runs_out_at, lease_until, attempt_at, attempts, poll_at, poll_until, generation)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, '', 0, $8, $9, $10, $11, 0, 0, 0, 0, 0, 1)
+			failures, renewals, renewed_at, due_at, runs_out_at, keep_alive, lease_until, attempt_at, attempts, poll_at, poll_until, generation)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, '', 0, $8, $9, $10, $11, $12, 0, 0, 0, 0, 0, 1)
 			ON CONFLICT (grant_id) DO UPDATE SET subject = excluded.subject, refresh = excluded.refresh,
 			refresh_expires_at = excluded.refresh_expires_at, health = excluded.health, health_since = excluded.health_since, detail = '',
 			failures = 0, renewed_at = excluded.renewed_at, due_at = excluded.due_at, runs_out_at = excluded.runs_out_at,
-			lease_until = 0, attempt_at = 0, attempts = 0, pending = NULL, poll_at = 0, poll_until = 0, generation = grant_family.generation + 1`,
+			keep_alive = excluded.keep_alive, lease_until = 0, attempt_at = 0, attempts = 0, pending = NULL, poll_at = 0, poll_until = 0, generation = grant_family.generation + 1`,
 			c.ID, f.Provider, f.Subject, sealed, f.RefreshExpiresAt, string(f.Health), f.HealthSince,
-			f.Renewals, f.RenewedAt, f.DueAt, f.RunsOutAt)
+			f.Renewals, f.RenewedAt, f.DueAt, f.RunsOutAt, f.KeepAlive)
 		if err == nil {
 			err = dropTokens(ctx, t, c.ID)
 		}
@@ -107,9 +107,9 @@ func (g *Grants) SavePending(ctx context.Context, c credential.Credential, f gra
 		return fmt.Errorf("seal approval of %s: %w", c.ID, err)
 	}
 	err = g.Write(ctx, func(ctx context.Context, t Tx) error {
-		_, err := t.Exec(ctx, `INSERT INTO grant_family (grant_id, provider, subject, refresh_expires_at, health, health_since, detail, failures,
-			renewals, renewed_at, due_at, runs_out_at, lease_until, attempt_at, attempts, pending, poll_at, poll_until, generation)
-			VALUES ($1, $2, '', 0, $3, 0, '', 0, 0, 0, 0, 0, 0, 0, 0, $4, $5, $6, 1)
+		_, err := t.Exec(ctx, `INSERT INTO grant_family (grant_id, provider, subject, refresh_expires_at, keep_alive, health, health_since, detail,
+			failures, renewals, renewed_at, due_at, runs_out_at, lease_until, attempt_at, attempts, pending, poll_at, poll_until, generation)
+			VALUES ($1, $2, '', 0, FALSE, $3, 0, '', 0, 0, 0, 0, 0, 0, 0, 0, $4, $5, $6, 1)
 			ON CONFLICT (grant_id) DO UPDATE SET pending = excluded.pending, poll_at = excluded.poll_at, poll_until = excluded.poll_until`,
 			c.ID, f.Provider, string(grant.Fine), sealed, f.PollAt, f.PollUntil)
 		return err
@@ -124,6 +124,10 @@ func (g *Grants) SavePending(ctx context.Context, c credential.Credential, f gra
 func (g *Grants) SaveNarrowed(ctx context.Context, c credential.Credential, change audit.Change) error {
 	err := g.Revoke(ctx, func(ctx context.Context, t Tx) error {
 		if err := t.SaveCredential(ctx, c, change); err != nil {
+			return err
+		}
+		// A refresh that is under way learns of it by this.
+		if _, err := t.Exec(ctx, `UPDATE grant_family SET generation = generation + 1 WHERE grant_id = $1`, c.ID); err != nil {
 			return err
 		}
 		return dropTokens(ctx, t, c.ID)

@@ -63,6 +63,18 @@ func (g *Grants) ClaimRenewals(ctx context.Context, provider string, now time.Ti
 	return g.claims(ctx, ids)
 }
 
+// Whole reads a grant with all that is kept of it.
+func (g *Grants) Whole(ctx context.Context, id string) (grant.Claim, error) {
+	claims, err := g.claims(ctx, []string{id})
+	if err == nil && len(claims) == 0 {
+		err = database.Absent("grant")
+	}
+	if err != nil {
+		return grant.Claim{}, err
+	}
+	return claims[0], nil
+}
+
 // claims reads the grants with all that is kept of them.
 func (g *Grants) claims(ctx context.Context, ids []string) ([]grant.Claim, error) {
 	var in database.Conditions
@@ -115,10 +127,10 @@ func (g *Grants) SaveRenewal(ctx context.Context, f grant.Family, ownerID string
 	}
 	err = g.Revoke(ctx, func(ctx context.Context, t Tx) error {
 		n, err := t.Exec(ctx, `UPDATE grant_family SET refresh = $3, refresh_expires_at = $4, health = $5, health_since = $6, detail = $7,
-			failures = $8, renewals = $9, renewed_at = $10, due_at = $11, runs_out_at = $12, lease_until = $13, attempt_at = $14, attempts = $15,
+			keep_alive = $16, failures = $8, renewals = $9, renewed_at = $10, due_at = $11, runs_out_at = $12, lease_until = $13, attempt_at = $14, attempts = $15,
 			generation = generation + 1 WHERE grant_id = $1 AND generation = $2`,
 			f.GrantID, f.Generation, sealed, f.RefreshExpiresAt, string(f.Health), f.HealthSince, f.Detail,
-			f.Failures, f.Renewals, f.RenewedAt, f.DueAt, f.RunsOutAt, f.LeaseUntil, f.AttemptAt, f.Attempts)
+			f.Failures, f.Renewals, f.RenewedAt, f.DueAt, f.RunsOutAt, f.LeaseUntil, f.AttemptAt, f.Attempts, f.KeepAlive)
 		if err == nil && n == 0 {
 			err = database.Beaten(nil)
 		}
@@ -147,12 +159,16 @@ func (g *Grants) ClaimPolls(ctx context.Context, now, next time.Time, n int) ([]
 	return ids, nil
 }
 
-// SavePoll moves the next poll from claimed to next, or, if next is zero, forgets the approval.
-// Another approval that began meanwhile stays as it is.
-func (g *Grants) SavePoll(ctx context.Context, grantID string, claimed, next time.Time) error {
+// SavePoll moves the next poll from claimed to next or, if next is zero, forgets the approval and keeps
+// in detail why. Another approval that began meanwhile stays as it is.
+func (g *Grants) SavePoll(ctx context.Context, grantID string, claimed, next time.Time, detail string) error {
 	err := g.Write(ctx, func(ctx context.Context, t Tx) error {
-		_, err := t.Exec(ctx, `UPDATE grant_family SET poll_at = $3, pending = CASE WHEN $3 = 0 THEN NULL ELSE pending END
-			WHERE grant_id = $1 AND poll_at = $2`, grantID, claimed, next)
+		if !next.IsZero() {
+			_, err := t.Exec(ctx, `UPDATE grant_family SET poll_at = $3 WHERE grant_id = $1 AND poll_at = $2`, grantID, claimed, next)
+			return err
+		}
+		_, err := t.Exec(ctx, `UPDATE grant_family SET poll_at = 0, poll_until = 0, pending = NULL, detail = $3
+			WHERE grant_id = $1 AND poll_at = $2`, grantID, claimed, detail)
 		return err
 	})
 	if err != nil {

@@ -43,6 +43,7 @@ CREATE TABLE grant_family (
     subject            TEXT NOT NULL, -- who approved, as the provider names them
     refresh            BYTEA, -- sealed; null before the approval and once destroyed
     refresh_expires_at BIGINT NOT NULL,
+    keep_alive         BOOLEAN NOT NULL, -- using it makes it live longer
     health             TEXT NOT NULL,
     health_since       BIGINT NOT NULL,
     detail             TEXT NOT NULL,

@@ -1,0 +1,134 @@
+package custody
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/lanyardhq/lanyard/internal/audit"
+	"github.com/lanyardhq/lanyard/internal/broker/ledger"
+	"github.com/lanyardhq/lanyard/internal/credential"
+	"github.com/lanyardhq/lanyard/internal/fault"
+	"github.com/lanyardhq/lanyard/internal/grant"
+	"github.com/lanyardhq/lanyard/internal/identity"
+)
+
+// longestPause is between two tries to revoke.
+const longestPause = time.Hour
+
+// pendingOf returns what is remembered of the approval that is polled for.
+func (c *Custody) pendingOf(claim grant.Claim) (p pending, err error) {
+	if c.now().After(claim.Family.PollUntil) {
+		return p, fault.New(fault.Conflict, "nobody approved in time").WithHint("begin again from the page of the grant")
+	}
+	if _, err := claim.Credential.Complete(c.now(), claim.Credential.ExpiresAt); err != nil {
+		return p, err
+	}
+	if err := json.Unmarshal(claim.Family.Pending, &p); err != nil {
+		return p, fmt.Errorf("decode approval of %s: %w", claim.Credential.ID, err)
+	}
+	return p, nil
+}
+
+// endAll works on grants that are ending: they are refused already, and end when their providers
+// know.
+func (c *Custody) endAll(ctx context.Context) error {
+	ids, err := c.Store.ClaimEnding(ctx, c.now(), lease, batch)
+	for _, id := range ids {
+		c.work.Go(func() {
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flightLife)
+			defer cancel()
+			if err := c.end(ctx, id); err != nil && !errors.Is(err, fault.ErrStale) { // stale: done by others
+				c.Log.WarnContext(ctx, "an ending grant waits", "grant", id, "err", err)
+			}
+		})
+	}
+	return err
+}
+
+// end revokes one grant at its provider, or writes down why it could not and when to try again.
+func (c *Custody) end(ctx context.Context, id string) error {
+	claim, err := c.Store.Whole(ctx, id)
+	if err != nil {
+		return err
+	}
+	one, f := claim.Credential, claim.Family
+	if one.Status != credential.Ending {
+		return nil
+	}
+	if f.LeaseUntil.After(c.now()) { // a refresh is under way, and brings another token
+		one.DueAt = c.now().Add(time.Second)
+		return c.Store.SaveEnding(ctx, one, f, audit.Change{})
+	}
+	receipt, err := c.revoke(ctx, one, f)
+	if err != nil {
+		f.Failures++
+		f.Detail = grant.Clean("not revoked at the provider yet: "+reason(err), 300)
+		pause := min(2*time.Second<<min(f.Failures, 20), longestPause)
+		if later := fault.Public(err).RetryAfter; later > 0 {
+			pause = min(max(pause, later), longestPause)
+		}
+		one.DueAt = c.now().Add(pause)
+		return errors.Join(err, c.Store.SaveEnding(ctx, one, f, audit.Change{}))
+	}
+	f.Failures, f.Detail = 0, grant.Clean(receipt, 300)
+	one = one.Finish()
+	record := ledger.Record(identity.System(), c.now(), "finish", one).With("receipt", f.Detail)
+	if f.Provider != "" {
+		record = record.With("provider", f.Provider)
+	}
+	return c.Store.SaveEnding(ctx, one, f, audit.Change{Record: record})
+}
+
+// reason is what people may read of an error.
+func reason(err error) string {
+	if refusal, ok := errors.AsType[*grant.Refusal](err); ok {
+		return refusal.Error()
+	}
+	return fault.Public(err).Message
+}
+
+// revoke returns the receipt of what was revoked. What cannot be revoked any more needs no try.
+func (c *Custody) revoke(ctx context.Context, one credential.Credential, f grant.Family) (receipt string, err error) {
+	spec, err := grant.ParseSpec(one.Spec)
+	if err != nil {
+		return "", err
+	}
+	if c.Providers[spec.Provider].Type == grant.Lanyard && c.Mint != nil {
+		return "tokens of this server are refused from now on", c.Mint.Deny(ctx, one)
+	}
+	switch {
+	case f.Refresh == "":
+		return "nobody had approved it, so there was nothing to revoke", nil
+	case !f.RefreshExpiresAt.IsZero() && !c.now().Before(f.RefreshExpiresAt):
+		return "the refresh token had expired at " + f.RefreshExpiresAt.Format(time.RFC3339), nil
+	}
+	at, err := c.site(spec.Provider)
+	if err != nil {
+		return "", err
+	}
+	if !at.enter(c.Now()) {
+		return "", c.unavailable(at, 0)
+	}
+	v := answers
+	defer func() { at.leave(c.Now(), v, 0) }()
+	ctx, cancel := context.WithTimeout(ctx, deadline)
+	defer cancel()
+	receipt, err = at.Client.Revoke(ctx, f.Refresh)
+	if refusal, ok := errors.AsType[*grant.Refusal](err); ok {
+		switch refusal.Class {
+		case grant.Dead: // the provider does not know it any more
+			return "the provider had ended it already: " + refusal.Error(), nil
+		case grant.Operator:
+			v = rejected
+		case grant.Again:
+			v = fails
+		}
+		waits := fault.New(fault.Unavailable, "%s has not revoked it: %s", at.name(), refusal.Error()).WithCause(err)
+		waits.RetryAfter = refusal.RetryAfter
+		return "", waits
+	}
+	return receipt, err
+}

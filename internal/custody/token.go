@@ -1,0 +1,180 @@
+package custody
+
+import (
+	"context"
+	"time"
+
+	"github.com/lanyardhq/lanyard/internal/credential"
+	"github.com/lanyardhq/lanyard/internal/fault"
+	"github.com/lanyardhq/lanyard/internal/grant"
+	"github.com/lanyardhq/lanyard/internal/identity"
+)
+
+// TokenWish says how an access token shall be.
+type TokenWish struct {
+	grant.Wish
+	// MinValid is the life that it must have left; 0: half of what is usual. Less is given while the
+	// provider does not answer.
+	MinValid time.Duration
+	// Force asks for a new one, whatever is ready.
+	Force bool
+}
+
+const (
+	// patience is how long somebody who could do with the token that is ready waits for a new one.
+	patience = 2 * time.Second
+	// rounds is how often we look again because others were busy with the same grant.
+	rounds = 5
+	// usesKept bounds the uses that are yet to be written down.
+	usesKept = 100_000
+)
+
+// Token returns an access token of one of by's own grants: ref is an id, a name, or a provider's id.
+func (c *Custody) Token(ctx context.Context, by identity.Actor, ref string, w TokenWish) (grant.Tokens, error) {
+	if err := c.gate().Admit(ctx, by, identity.WriteTokens); err != nil {
+		return grant.Tokens{}, err
+	}
+	id, err := c.resolve(ctx, by, ref)
+	if err != nil {
+		return grant.Tokens{}, err
+	}
+	return c.token(ctx, id, w, func(one credential.Credential) error {
+		if by.AccountID == "" || one.OwnerID != by.AccountID {
+			return fault.New(fault.NotFound, "you have no grant %.60q", ref)
+		}
+		return nil
+	})
+}
+
+// TokenOf is Token where the caller has judged already who asks.
+func (c *Custody) TokenOf(ctx context.Context, grantID string, w TokenWish) (grant.Tokens, error) {
+	return c.token(ctx, grantID, w, func(credential.Credential) error { return nil })
+}
+
+// token hands out what is kept, and refreshes first where that is not good enough. Whatever a refresh
+// brings is handed out only once it is read back from the database, by a look that also tells whether
+// the grant is still in force.
+func (c *Custody) token(ctx context.Context, id string, w TokenWish, judge func(credential.Credential) error) (grant.Tokens, error) {
+	wish := w.Wish
+	var refreshed *flight
+	for range rounds {
+		one, f, k, err := c.Store.Grant(ctx, id, wish.Key())
+		if err == nil {
+			err = judge(one)
+		}
+		if err != nil {
+			return grant.Tokens{}, err
+		}
+		at, exact, err := c.judge(one, f, w.Wish)
+		switch {
+		case err != nil:
+			return grant.Tokens{}, err
+		case at.Type == grant.Lanyard:
+			return c.mint(ctx, one, exact)
+		case exact.Key() != wish.Key(): // it wishes for exactly what the grant is
+			wish = exact
+			continue
+		}
+		now := c.now()
+		done := refreshed != nil && refreshed.serves(wish) && refreshed.err == nil
+		if done && k.Valid(now) || !w.Force && k.Fits(now, w.MinValid) {
+			c.noteUse(id, wish, k, now)
+			return k.Tokens, nil
+		}
+		if refreshed != nil && refreshed.serves(wish) && refreshed.err != nil {
+			return c.fallback(id, w, wish, k, refreshed.err)
+		}
+		if refreshed, err = c.join(ctx, at, id, wish, !w.Force && k.Valid(now)); err != nil {
+			return c.fallback(id, w, wish, k, err)
+		}
+	}
+	return grant.Tokens{}, fault.New(fault.Unavailable, "others refresh this grant at the same time").WithHint("try again")
+}
+
+// judge says whether the grant can yield what is wished for, and fills in the wish. A wish for exactly
+// what the grant is comes back empty.
+func (c *Custody) judge(one credential.Credential, f grant.Family, w grant.Wish) (*site, grant.Wish, error) {
+	spec, err := grant.ParseSpec(one.Spec)
+	if err != nil {
+		return nil, w, err
+	}
+	if one.Status == credential.Intended && one.Over(c.now()) == "" {
+		return nil, w, fault.New(fault.Conflict, "nobody has approved %s yet", one.Name).WithHint("open %s, or give it up with: lanyard token revoke %s", c.page(one.ID), one.ID)
+	}
+	if err := one.Refusal(c.now()); err != nil {
+		return nil, w, err
+	}
+	if f.Health == grant.NeedsSignIn {
+		return nil, w, fault.New(fault.Conflict, "%s refuses this grant since %s: %s", spec.Provider, f.HealthSince.Format(time.RFC3339), f.Detail).
+			WithHint("sign in again: lanyard token approve %s", spec.Provider)
+	}
+	narrow, err := spec.Narrow(w)
+	if err != nil {
+		return nil, w, err
+	}
+	at, err := c.site(spec.Provider)
+	if at != nil && at.Type == grant.Lanyard {
+		return at, narrow, err
+	}
+	if err == nil && narrow.Key() == (grant.Wish{Scopes: spec.Scopes, Audiences: spec.Audiences}).Key() {
+		w = grant.Wish{}
+	}
+	return at, w, err
+}
+
+// mint has our own issuer make a token. There is no refresh token behind it, and nothing to be kept.
+func (c *Custody) mint(ctx context.Context, one credential.Credential, w grant.Wish) (grant.Tokens, error) {
+	if c.Mint == nil {
+		return grant.Tokens{}, fault.New(fault.Unavailable, "this server makes no tokens of its own").WithHint("ask the people who run it")
+	}
+	return c.Mint.Mint(ctx, one, w)
+}
+
+// fallback hands out what is kept where nothing newer can be had now.
+func (c *Custody) fallback(id string, w TokenWish, wish grant.Wish, k grant.Kept, why error) (grant.Tokens, error) {
+	now := c.now()
+	if w.Force || !k.Valid(now) || fault.CodeOf(why) != fault.Unavailable {
+		return grant.Tokens{}, why
+	}
+	c.noteUse(id, wish, k, now)
+	return k.Tokens, nil
+}
+
+// noteUse remembers that somebody asked for k, to be written down later: only what is in use is
+// renewed ahead.
+func (c *Custody) noteUse(id string, w grant.Wish, k grant.Kept, now time.Time) {
+	if !k.Stale(now) {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.uses == nil {
+		c.uses = map[grant.Use]bool{}
+	}
+	if len(c.uses) < usesKept {
+		c.uses[grant.Use{GrantID: id, Wish: w.Key()}] = true
+	}
+}
+
+// writeUses writes down what was noted.
+func (c *Custody) writeUses(ctx context.Context) error {
+	c.mu.Lock()
+	noted := c.uses
+	c.uses = nil
+	c.mu.Unlock()
+	const portion = 500 // so that others can write in between
+	var uses []grant.Use
+	for u := range noted {
+		u.At = c.now()
+		if uses = append(uses, u); len(uses) == portion {
+			if err := c.Store.SaveTokenUses(ctx, uses); err != nil {
+				return err
+			}
+			uses = uses[:0]
+		}
+	}
+	if len(uses) == 0 {
+		return nil
+	}
+	return c.Store.SaveTokenUses(ctx, uses)
+}
