@@ -1,0 +1,4 @@
+package bearer
+
+// DiscoverIn is Discover with another shared directory than /tmp, in which tests must not write.
+var DiscoverIn = discover
