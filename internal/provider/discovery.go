@@ -55,13 +55,18 @@ func (d *discovery[T]) get(ctx context.Context) (T, *grant.Refusal) {
 		return *doc, nil
 	}
 	if refusal == nil || now.Sub(failed) >= max(retryAfter, refusal.RetryAfter) {
-		_, _, _ = d.flight.Do("", func() (any, error) {
+		done := d.flight.DoChan("", func() (any, error) { // it goes on for the others if ctx ends
 			d.keep(d.fetch(context.WithoutCancel(ctx)))
 			return nil, nil
 		})
-		d.mu.Lock()
-		doc, refusal = d.doc, d.refusal
-		d.mu.Unlock()
+		select {
+		case <-done:
+			d.mu.Lock()
+			doc, refusal = d.doc, d.refusal
+			d.mu.Unlock()
+		case <-ctx.Done():
+			refusal = &grant.Refusal{Class: grant.Again, Err: ctx.Err()}
+		}
 	}
 	if doc != nil {
 		return *doc, nil
@@ -83,11 +88,12 @@ func (d *discovery[T]) keep(doc T, refusal *grant.Refusal) {
 }
 
 // discover fetches what the provider says of itself. What the operator said goes before it, and is
-// enough where it says all that is needed.
+// enough where it says all that is needed and the provider has no document.
 func (o *oauth) discover(ctx context.Context) (metadata, *grant.Refusal) {
 	m, refusal := o.document(ctx)
-	if refusal != nil && (o.AuthorizationEndpoint == "" || o.TokenEndpoint == "") {
-		return m, refusal
+	enough := o.AuthorizationEndpoint != "" && o.TokenEndpoint != ""
+	if refusal != nil && (!enough || refusal.Status == 0 || refusal.Status >= http.StatusTooManyRequests) {
+		return metadata{}, refusal
 	}
 	m.Authorization = cmp.Or(o.AuthorizationEndpoint, m.Authorization)
 	m.Token = cmp.Or(o.TokenEndpoint, m.Token)

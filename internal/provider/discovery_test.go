@@ -1,10 +1,13 @@
 package provider_test
 
 import (
+	"context"
 	"errors"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/lanyardhq/lanyard/internal/fault"
@@ -127,6 +130,15 @@ func TestOtherWaysToKnowAProvider(t *testing.T) {
 			t.Error(err)
 		}
 	})
+	t.Run("the operator says all, and it is down", func(t *testing.T) {
+		f := newFake(t)
+		f.says(wellKnown, 503, "")
+		p := f.config()
+		p.AuthorizationEndpoint, p.TokenEndpoint = f.URL+"/a", f.URL+"/t"
+		if _, err := f.client(t, p).Begin(t.Context(), grant.Wish{}, provider.Hint{}); fault.CodeOf(err) != fault.Unavailable {
+			t.Errorf("it may have a document with more: %v", err)
+		}
+	})
 	t.Run("the operator knows better", func(t *testing.T) {
 		f := newFake(t)
 		f.says("/t", 200, `{"access_token":"at"}`)
@@ -147,4 +159,33 @@ func TestNew(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+}
+
+// hanging never answers.
+type hanging struct{}
+
+func (hanging) RoundTrip(r *http.Request) (*http.Response, error) {
+	<-r.Context().Done()
+	return nil, r.Context().Err()
+}
+
+// Who asks a provider that hangs waits as long as they want to, and the provider gives up later.
+func TestDiscoveryThatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, err := provider.New(grant.Provider{ID: "x", Issuer: "https://x.example.org", ClientID: "us", Scopes: []string{"openid"}}, "", hanging{}, time.Now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		start := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err = c.Refresh(ctx, "rt", grant.Wish{})
+		if r := refusal(t, err, grant.Again); !r.Unsent || time.Since(start) != time.Second {
+			t.Errorf("%+v after %s", r, time.Since(start))
+		}
+		_, err = c.Refresh(t.Context(), "rt", grant.Wish{})
+		if r := refusal(t, err, grant.Again); !r.Unsent || time.Since(start) != 10*time.Second {
+			t.Errorf("%+v after %s", r, time.Since(start))
+		}
+	})
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/lanyardhq/lanyard/internal/fault"
@@ -82,14 +83,7 @@ func (m *mytoken) begin(ctx context.Context, w grant.Wish, hint Hint) (Approval,
 // clause is the one restriction that is asked for. It names scopes always: without them the server
 // would give all that it has.
 func (p polling) clause() restriction {
-	scope := ""
-	for i, s := range p.Scopes {
-		if i > 0 {
-			scope += " "
-		}
-		scope += s
-	}
-	return restriction{Expires: p.Lifetime.Unix(), Scope: scope, Audience: p.Audiences}
+	return restriction{Expires: p.Lifetime.Unix(), Scope: strings.Join(p.Scopes, " "), Audience: p.Audiences}
 }
 
 // finish polls: an answer is what a redirect brings, and there is none.
