@@ -45,10 +45,11 @@ var rows = map[string]int{
 	// The command line's own use cases; its commands are a row above.
 	"internal/cli/console": 3, "internal/cli/setup": 3, "internal/cli/shortkey": 3, "internal/cli/gridproxy": 2,
 	"internal/cli/dropin": 2, "internal/cli/vomsinfo": 3,
-	"internal/cli/lifecycle": 3, "internal/cli/site": 3,
+	"internal/cli/lifecycle": 3, "internal/cli/site": 3, "internal/cli/tokens": 3,
+	"internal/agent/oidcsocket": 2, "internal/agent/keep": 3,
 
 	"internal/cli": 4, "internal/cli/…": 4, "internal/httpapi": 4, "internal/portal": 4, "internal/gateway": 4, "internal/issuer": 4,
-	"internal/config": 4, "internal/attributeauthority": 4,
+	"internal/config": 4, "internal/attributeauthority": 4, "internal/agent": 4,
 
 	"cmd/lanyard": 5,
 }
@@ -65,7 +66,7 @@ var grid = []string{"proxycert/dn", "proxycert/keyfile", "proxycert/trust", "pro
 	"wlcg/strict", "wlcg", "wlcg/storage"}
 
 // shared is what all commands are made of. It stands in row 3 and may import those before it here.
-var shared = []string{"internal/cli/console", "internal/cli/lifecycle", "internal/cli/site"}
+var shared = []string{"internal/cli/console", "internal/cli/lifecycle", "internal/cli/site", "internal/cli/tokens"}
 
 // public packages can be imported by other programs, so they import nothing internal.
 var public = []string{"material", "sigv4", "wlcg", "api", "client", "proxycert/dn", "proxycert/keyfile",

@@ -30,6 +30,10 @@ type Noun struct {
 	Refused string
 	// Forget takes one out of this machine's caches; nil if there are none.
 	Forget func(api.Credential)
+	// Resolve finds the one that the person means, where that is more than an id or a name; else nil.
+	Resolve func(ctx context.Context, c *client.Client, ref string) (api.Credential, error)
+	// Personal says that they belong to persons: the project that somebody works in says nothing of them.
+	Personal bool
 }
 
 // Find returns the credential that the person means: by id, by access key id, or by its name among
@@ -42,7 +46,10 @@ func (n Noun) Find(ctx context.Context, c *client.Client, ref string) (api.Crede
 		}
 		return k, err
 	}
-	project, err := n.GivenProject()
+	if n.Resolve != nil {
+		return n.Resolve(ctx, c, ref)
+	}
+	project, err := n.project()
 	if err != nil {
 		return api.Credential{}, err
 	}
@@ -66,6 +73,14 @@ func (n Noun) Find(ctx context.Context, c *client.Client, ref string) (api.Crede
 		WithHint("name one by its id: %s", strings.Join(ids(found), ", "))
 }
 
+// project is the one whose credentials are meant; empty: those of all.
+func (n Noun) project() (string, error) {
+	if n.Personal {
+		return n.Project, nil
+	}
+	return n.GivenProject()
+}
+
 // List is the command that lists credentials; table prints them for people, with their owners if
 // owners is set.
 func (n Noun) List(table func(ks []api.Credential, owners bool)) *cobra.Command {
@@ -79,7 +94,7 @@ func (n Noun) List(table func(ks []api.Credential, owners bool)) *cobra.Command 
 				return err
 			}
 			f := client.CredentialFilter{Kind: n.Kind, Owner: "me", States: live}
-			if f.Project, err = n.GivenProject(); err != nil {
+			if f.Project, err = n.project(); err != nil {
 				return err
 			}
 			if all {

@@ -21,9 +21,9 @@ const (
 
 // Names is what the shell completes: words with their explanations, separated by tabs.
 type Names struct {
-	At            time.Time
-	Projects, VOs []string
-	Credentials   map[string][]string // by kind
+	At                       time.Time
+	Projects, VOs, Providers []string
+	Credentials              map[string][]string // by kind
 }
 
 // Complete completes the names of credentials.
@@ -96,6 +96,11 @@ func ask(ctx context.Context, a *console.Console) (Names, error) {
 	if vos, err := c.ListVOs(ctx); err == nil { // a server may have none
 		for _, v := range vos.Items {
 			n.VOs = append(n.VOs, v.Name+"\t"+console.Clean(v.Title))
+		}
+	}
+	if providers, err := c.ListProviders(ctx); err == nil {
+		for _, p := range providers.Items {
+			n.Providers = append(n.Providers, p.ID+"\t"+console.Clean(p.Title))
 		}
 	}
 	return n, nil
