@@ -55,8 +55,8 @@ type protocol interface {
 }
 
 // New checks p and fills in its defaults. The provider is not contacted yet. Its answers come to
-// redirect; transport carries requests to it, nil meaning http.DefaultTransport. Our own issuer
-// needs no client.
+// redirect; transport carries requests to it, nil meaning one like http.DefaultTransport that keeps
+// more connections. Our own issuer needs no client.
 func New(p grant.Provider, redirect string, transport http.RoundTripper, now func() time.Time) (*Client, error) {
 	if err := p.Check(); err != nil {
 		return nil, fault.New(fault.Invalid, "provider %q: %v", p.ID, err)

@@ -17,9 +17,10 @@ import (
 )
 
 const (
-	deadline   = 10 * time.Second // of one request with its answer
-	maxBody    = 1 << 20          // of an answer
-	maxPatient = time.Hour        // the longest Retry-After that we believe
+	deadline    = 10 * time.Second // of one request with its answer
+	maxBody     = 1 << 20          // of an answer
+	connections = 100              // kept open to one provider
+	maxPatient  = time.Hour        // the longest Retry-After that we believe
 )
 
 // wire carries requests to one provider: each once, with a deadline, without following redirects,
@@ -32,6 +33,11 @@ type wire struct {
 func newWire(transport http.RoundTripper, now func() time.Time) wire {
 	if transport == nil {
 		transport = http.DefaultTransport
+		if usual, ok := transport.(*http.Transport); ok { // it keeps two connections to a host
+			many := usual.Clone()
+			many.MaxIdleConnsPerHost = connections
+			transport = many
+		}
 	}
 	return wire{now: now, client: &http.Client{Timeout: deadline, Transport: bounded{transport},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
