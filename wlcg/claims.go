@@ -21,41 +21,28 @@ const (
 	maxAudiences = 64
 	maxText      = 2048 // bytes of any other text
 
-	// backdate is how long before its issue a token becomes valid, for clocks that are late.
-	backdate = time.Minute
+	backdate = time.Minute // from issue to nbf, for clocks that are late
 )
 
 // Claims are what an access token says.
 type Claims struct {
-	// Header is that of a token that was read; Mint makes its own.
-	Header Header
-	// Issuer is the URL of the issuer, without a slash at the end.
-	Issuer string
-	// Subject is whom the token is about: at most 255 printable ASCII characters, never given to
-	// somebody else by the same issuer.
-	Subject string
-	// ID is different for each token of the issuer (jti).
-	ID string
-	// Audience is the services that may accept the token, as https://host[:port].
-	Audience []string
+	Header   Header   // of a token that was read; Mint makes its own
+	Issuer   string   // its URL, without a slash at the end
+	Subject  string   // at most 255 printable ASCII characters, never given to somebody else
+	ID       string   // different for each token of the issuer (jti)
+	Audience []string // the services that may accept the token, as https://host[:port]
 	// IssuedAt, NotBefore and ExpiresAt are in whole seconds. Mint sets a zero NotBefore to a minute
 	// before IssuedAt.
 	IssuedAt, NotBefore, ExpiresAt time.Time
-	// Scope is capabilities and other scopes, in their order.
-	Scope []string
-	// Groups is the claim wlcg.groups.
-	Groups []string
-	// ClientID is the OAuth client that asked for the token.
-	ClientID string
-	// Version is wlcg.ver or ver of a token that was read; Mint writes that of its profile.
-	Version string
-	// Actor is who acts for the subject, after a token exchange.
-	Actor *Actor
-	// AuthTime is when the person signed in, and ACR how (OpenID Connect Core, section 2).
-	AuthTime time.Time
+
+	Scope    []string  // capabilities and other scopes, in their order
+	Groups   []string  // wlcg.groups
+	ClientID string    // the OAuth client that asked for the token
+	Version  string    // wlcg.ver or ver of a token that was read; Mint writes that of its profile
+	Actor    *Actor    // who acts for the subject, after a token exchange
+	AuthTime time.Time // when the person signed in, and ACR how (OpenID Connect Core, section 2)
 	ACR      string
-	// Extra is all other claims. In tokens that were read, numbers are of type json.Number.
-	Extra map[string]any
+	Extra    map[string]any // all other claims; numbers of tokens that were read are json.Number
 }
 
 // An Actor is who acts for a token's subject (RFC 8693, section 4.1).
@@ -118,6 +105,8 @@ func (c Claims) check(p Profile) error {
 		return errors.New("RFC 9068 asks for the client's id")
 	case !printable(c.ClientID) || !printable(c.ACR):
 		return errors.New("the client's id or the acr is not printable")
+	case c.Actor.many():
+		return fmt.Errorf("more than %d actors", maxActors)
 	case p != WLCG && len(c.Groups) > 0:
 		return errors.New("groups are for the WLCG profile")
 	}
@@ -136,25 +125,21 @@ func (c Claims) check(p Profile) error {
 
 func (c Claims) checkScopes(p Profile) error {
 	for _, text := range c.Scope {
-		scope, err := ParseScope(text)
+		name, _, _ := strings.Cut(text, ":")
+		_, err := ParseScope(text)
 		switch {
 		case !scopeToken(text):
 			return fmt.Errorf("the scope %s is empty, or has characters that no scope has", quote(text))
 		case errors.Is(err, ErrNotCapability):
-		case p == RFC9068 && actions[firstWord(text)].profile == SciTokens:
+		case p == RFC9068 && actions[name].profile == SciTokens:
 			// There, read or write:/x may mean anything.
 		case err != nil:
 			return err
-		case p != RFC9068 && actions[scope.Action].profile != p:
+		case p != RFC9068 && actions[name].profile != p:
 			return fmt.Errorf("the scope %s belongs to another profile", quote(text))
 		}
 	}
 	return nil
-}
-
-func firstWord(scope string) string {
-	name, _, _ := strings.Cut(scope, ":")
-	return name
 }
 
 // scopeToken holds of what may stand between the blanks of a scope (RFC 6749, section 3.3).
@@ -199,23 +184,32 @@ func (c Claims) payload(p Profile) map[string]any {
 	if c.Actor != nil {
 		m["act"] = c.Actor.payload()
 	}
-	for name, text := range map[string]string{"client_id": c.ClientID, "acr": c.ACR} {
-		if text != "" {
-			m[name] = text
-		}
+	return put(m, map[string]string{"client_id": c.ClientID, "acr": c.ACR})
+}
+
+// many holds if more have acted than are read.
+func (a *Actor) many() bool {
+	n := 0
+	for ; a != nil && n <= maxActors; a = a.Actor {
+		n++
 	}
-	return m
+	return n > maxActors
 }
 
 func (a *Actor) payload() map[string]any {
 	m := map[string]any{}
-	for name, text := range map[string]string{"iss": a.Issuer, "sub": a.Subject, "client_id": a.ClientID} {
+	if a.Actor != nil {
+		m["act"] = a.Actor.payload()
+	}
+	return put(m, map[string]string{"iss": a.Issuer, "sub": a.Subject, "client_id": a.ClientID})
+}
+
+// put adds the texts that are not empty.
+func put(m map[string]any, texts map[string]string) map[string]any {
+	for name, text := range texts {
 		if text != "" {
 			m[name] = text
 		}
-	}
-	if a.Actor != nil {
-		m["act"] = a.Actor.payload()
 	}
 	return m
 }

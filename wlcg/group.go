@@ -54,7 +54,7 @@ func (g Group) VO() string {
 // an error that wraps ErrNotMember.
 func GroupsFor(request, memberships, defaults []string) ([]string, error) {
 	var wanted []string
-	asked, plain := false, false
+	asked := false
 	add := func(groups ...string) {
 		for _, g := range groups {
 			if !slices.Contains(wanted, g) {
@@ -70,7 +70,6 @@ func GroupsFor(request, memberships, defaults []string) ([]string, error) {
 		}
 		asked = true
 		if !colon {
-			plain = true
 			add(own...)
 			continue
 		}
@@ -82,7 +81,7 @@ func GroupsFor(request, memberships, defaults []string) ([]string, error) {
 		}
 		add(group)
 	}
-	if asked && !plain {
+	if asked { // also without the plain word; who was added already stays in place
 		add(own...)
 	}
 	if len(wanted) > maxGroups {

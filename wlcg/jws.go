@@ -101,14 +101,8 @@ func split(token string) (parts, error) {
 	if p.header, err = parseHeader(header); err != nil {
 		return parts{}, err
 	}
-	if payload == "" {
-		return parts{}, refuse(Malformed, "its payload is missing")
-	}
-	if p.payload, err = decode(payload); err != nil {
-		return parts{}, refuse(Malformed, "its payload is not base64url")
-	}
-	if p.claims, err = strict.Object(p.payload); err != nil {
-		return parts{}, refuse(Malformed, "its payload: %v", err)
+	if p.payload, p.claims, err = object("payload", payload); err != nil {
+		return parts{}, err
 	}
 	if p.signature, err = decode(signature); err != nil {
 		return parts{}, refuse(Malformed, "its signature is not base64url")
@@ -117,15 +111,27 @@ func split(token string) (parts, error) {
 	return p, nil
 }
 
+// object decodes a part that is a JSON object.
+func object(name, part string) ([]byte, map[string]json.RawMessage, error) {
+	if part == "" {
+		return nil, nil, refuse(Malformed, "its %s is missing", name)
+	}
+	text, err := decode(part)
+	if err != nil {
+		return nil, nil, refuse(Malformed, "its %s is not base64url", name)
+	}
+	members, err := strict.Object(text)
+	if err != nil {
+		return nil, nil, refuse(Malformed, "its %s: %v", name, err)
+	}
+	return text, members, nil
+}
+
 // parseHeader refuses headers that ask for what is not done here.
 func parseHeader(text string) (Header, error) {
-	decoded, err := decode(text)
+	_, m, err := object("header", text)
 	if err != nil {
-		return Header{}, refuse(Malformed, "its header is not base64url")
-	}
-	m, err := strict.Object(decoded)
-	if err != nil {
-		return Header{}, refuse(Malformed, "its header: %v", err)
+		return Header{}, err
 	}
 	for _, name := range []string{"crit", "b64", "enc", "zip"} {
 		if _, ok := m[name]; ok {

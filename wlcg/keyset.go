@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math/big"
 	"slices"
 
@@ -65,75 +66,59 @@ func ParseKeySet(text []byte) (KeySet, error) {
 	return s, nil
 }
 
-// jwk holds the members of RFC 7517 and RFC 7518, section 6, as they are written.
-type jwk struct {
-	Type      string `json:"kty"`
-	ID        string `json:"kid,omitempty"`
-	Algorithm string `json:"alg,omitempty"`
-	Use       string `json:"use,omitempty"`
-	Curve     string `json:"crv,omitempty"`
-	X         string `json:"x,omitempty"`
-	Y         string `json:"y,omitempty"`
-	N         string `json:"n,omitempty"`
-	E         string `json:"e,omitempty"`
-}
-
-// parseKey reads a key, and tells whether it is one for tokens.
+// parseKey reads a key, and tells whether it is one for tokens. The names of members are those of
+// RFC 7517 and RFC 7518, section 6.
 func parseKey(text json.RawMessage) (PublicKey, bool) {
-	m, err := strict.Object(text) // exact names; members twice are caught already
+	m, err := strict.Object(text)
 	if err != nil {
 		return PublicKey{}, false
 	}
-	fine := true
-	member := func(name string) (value string) {
+	j := map[string]string{}
+	for _, name := range []string{"kty", "kid", "alg", "use", "crv", "x", "y", "n", "e"} {
 		if raw, ok := m[name]; ok {
-			value, ok = strict.Text(raw)
-			fine = fine && ok
+			if j[name], ok = strict.Text(raw); !ok {
+				return PublicKey{}, false
+			}
 		}
-		return value
 	}
-	j := jwk{Type: member("kty"), ID: member("kid"), Algorithm: member("alg"), Use: member("use"), Curve: member("crv"),
-		X: member("x"), Y: member("y"), N: member("n"), E: member("e")}
 	if raw, ok := m["key_ops"]; ok {
 		var operations []string
-		fine = fine && json.Unmarshal(raw, &operations) == nil && slices.Contains(operations, "verify")
+		if json.Unmarshal(raw, &operations) != nil || !slices.Contains(operations, "verify") {
+			return PublicKey{}, false
+		}
 	}
-	if !fine || j.Use != "" && j.Use != "sig" || j.ID != "" && !validKeyID(j.ID) {
+	key := publicKey(j)
+	a := algorithmFor(key)
+	if a == "" || j["alg"] != "" && j["alg"] != a || j["use"] != "" && j["use"] != "sig" || j["kid"] != "" && !validKeyID(j["kid"]) {
 		return PublicKey{}, false
 	}
-	key := j.public()
-	if a := algorithmFor(key); a == "" || j.Algorithm != "" && j.Algorithm != a {
-		return PublicKey{}, false
-	}
-	return PublicKey{ID: j.ID, Algorithm: j.Algorithm, Key: key}, true
+	return PublicKey{ID: j["kid"], Algorithm: j["alg"], Key: key}, true
 }
 
-// public makes the key, nil if it is none of ours.
-func (j jwk) public() crypto.PublicKey {
-	switch {
-	case j.Type == "RSA":
-		n, errN := decode(j.N)
-		e, errE := decode(j.E)
+// publicKey makes the key, nil if it is none of ours.
+func publicKey(j map[string]string) crypto.PublicKey {
+	if j["kty"] == "RSA" {
+		n, errN := decode(j["n"])
+		e, errE := decode(j["e"])
 		if errN != nil || errE != nil || len(n) > maxRSA/8 || len(e) > 4 {
 			return nil
 		}
 		return &rsa.PublicKey{N: new(big.Int).SetBytes(n), E: int(new(big.Int).SetBytes(e).Int64())}
-	case j.Type == "EC":
-		for _, a := range algorithms {
-			if a.curve == nil || a.curve.Params().Name != j.Curve {
-				continue
-			}
-			x, errX := decode(j.X)
-			y, errY := decode(j.Y)
-			if errX != nil || errY != nil || len(x) != a.half() || len(y) != a.half() {
-				return nil
-			}
-			key, err := ecdsa.ParseUncompressedPublicKey(a.curve, slices.Concat([]byte{4}, x, y))
-			if err != nil { // not a point of the curve
-				return nil
-			}
-			return key
+	}
+	for _, a := range algorithms {
+		if a.curve == nil || a.curve.Params().Name != j["crv"] || j["kty"] != "EC" {
+			continue
 		}
+		x, errX := decode(j["x"])
+		y, errY := decode(j["y"])
+		if errX != nil || errY != nil || len(x) != a.half() || len(y) != a.half() {
+			return nil
+		}
+		key, err := ecdsa.ParseUncompressedPublicKey(a.curve, slices.Concat([]byte{4}, x, y))
+		if err != nil { // not a point of the curve
+			return nil
+		}
+		return key
 	}
 	return nil
 }
@@ -141,22 +126,23 @@ func (j jwk) public() crypto.PublicKey {
 // MarshalJSON writes the set as RFC 7517 says, with use "sig". Keys that are not for one of this
 // package's algorithms are an error.
 func (s KeySet) MarshalJSON() ([]byte, error) {
-	list := make([]jwk, 0, len(s.Keys))
+	list := make([]map[string]string, 0, len(s.Keys))
 	for _, k := range s.Keys {
 		if algorithmFor(k.Key) == "" {
 			return nil, fmt.Errorf("key %s: a %T that verifies no tokens", quote(k.ID), k.Key)
 		}
-		j := jwk{ID: k.ID, Algorithm: k.Algorithm, Use: "sig"}
+		j := map[string]string{"kid": k.ID, "alg": k.Algorithm, "use": "sig"}
+		maps.DeleteFunc(j, func(_, value string) bool { return value == "" })
 		switch key := k.Key.(type) {
 		case *rsa.PublicKey:
-			j.Type, j.N, j.E = "RSA", encode(key.N.Bytes()), encode(big.NewInt(int64(key.E)).Bytes())
+			j["kty"], j["n"], j["e"] = "RSA", encode(key.N.Bytes()), encode(big.NewInt(int64(key.E)).Bytes())
 		case *ecdsa.PublicKey:
 			point, err := key.Bytes()
 			if err != nil {
 				return nil, fmt.Errorf("key %s: %w", k.ID, err)
 			}
 			half := len(point) / 2 // behind the 4 that says "uncompressed"
-			j.Type, j.Curve, j.X, j.Y = "EC", key.Curve.Params().Name, encode(point[1:1+half]), encode(point[1+half:])
+			j["kty"], j["crv"], j["x"], j["y"] = "EC", key.Curve.Params().Name, encode(point[1:1+half]), encode(point[1+half:])
 		}
 		list = append(list, j)
 	}

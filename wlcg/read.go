@@ -77,16 +77,12 @@ func (r *reader) text(name string) (value string) {
 	if !ok {
 		return ""
 	}
-	limit := maxText
-	if name == "scope" {
-		limit = MaxToken
-	}
 	if value, ok = strict.Text(raw); !ok {
 		r.refuse("%s is not a text", name)
 		return ""
 	}
-	if len(value) > limit || strings.ContainsFunc(value, func(c rune) bool { return c < ' ' || c > '~' }) {
-		r.refuse("%s is too long, or has characters that are not printable ASCII", name)
+	if strings.ContainsFunc(value, func(c rune) bool { return c < ' ' || c > '~' }) {
+		r.refuse("%s has characters that are not printable ASCII", name)
 		return ""
 	}
 	return value

@@ -276,6 +276,15 @@ func TestMintRefuses(t *testing.T) {
 		{"a bare path in RFC 9068", wlcg.RFC9068, func(c *wlcg.Claims) { c.Scope = []string{"storage.read"} }, "path is missing"},
 		{"groups in RFC 9068", wlcg.RFC9068, func(c *wlcg.Claims) { c.Groups = []string{"/cms"} }, "groups"},
 		{"a group that is none", wlcg.WLCG, func(c *wlcg.Claims) { c.Groups = []string{"cms"} }, "group"},
+		{"nine actors", wlcg.WLCG, func(c *wlcg.Claims) {
+			for range 9 {
+				c.Actor = &wlcg.Actor{Subject: "hub", Actor: c.Actor}
+			}
+		}, "8 actors"},
+		{"an actor who acts for itself", wlcg.WLCG, func(c *wlcg.Claims) {
+			c.Actor = &wlcg.Actor{Subject: "hub"}
+			c.Actor.Actor = c.Actor
+		}, "8 actors"},
 		{"an extra claim with a field", wlcg.WLCG, func(c *wlcg.Claims) { c.Extra = map[string]any{"sub": "root"} }, "extra claim sub"},
 		{"an extra claim that is no JSON", wlcg.WLCG, func(c *wlcg.Claims) { c.Extra = map[string]any{"x": make(chan int)} }, "payload"},
 		{"too much", wlcg.WLCG, func(c *wlcg.Claims) { c.Extra = map[string]any{"x": strings.Repeat("x", wlcg.MaxToken)} }, "limit"},
