@@ -186,8 +186,9 @@ func Beginning(clauses []Clause) time.Time {
 
 // Tighten returns wanted within parent: clauses that are at least as tight as one of parent's stay,
 // others are cut to what they have in common with each of parent's. Exact reports that none was
-// cut. Where no clause is left it returns an *Error, because no clause would mean no condition; for
-// the same reason nothing wanted yields parent's.
+// cut; to be given parent's end where no end is named does not count as that, because every grant
+// of ours has one. Where no clause is left it returns an *Error, because no clause would mean no
+// condition; for the same reason nothing wanted yields parent's.
 func Tighten(parent, wanted []Clause) (clauses []Clause, exact bool, err error) {
 	switch {
 	case len(parent) == 0:
@@ -197,8 +198,8 @@ func Tighten(parent, wanted []Clause) (clauses []Clause, exact bool, err error) 
 	}
 	exact = true
 	for _, w := range wanted {
-		if slices.ContainsFunc(parent, w.within) {
-			clauses = append(clauses, w)
+		if c, ok := w.below(parent); ok {
+			clauses = append(clauses, c)
 			continue
 		}
 		exact = false
@@ -230,6 +231,21 @@ func distinct(clauses []Clause) []Clause {
 		texts, kept = append(texts, text), append(kept, c)
 	}
 	return kept
+}
+
+// below returns c, with an end if it has none, if it is within one of parent's clauses: the one that
+// ends last.
+func (c Clause) below(parent []Clause) (below Clause, ok bool) {
+	for _, p := range parent {
+		w := c
+		if w.Expires.IsZero() && (p.Expires.IsZero() || w.NotBefore.Before(p.Expires)) {
+			w.Expires = p.Expires
+		}
+		if w.within(p) && (!ok || w.Expires.IsZero() || !below.Expires.IsZero() && w.Expires.After(below.Expires)) {
+			below, ok = w, true
+		}
+	}
+	return below, ok
 }
 
 // within reports whether c allows nothing that p does not.
