@@ -25,7 +25,15 @@ import (
 //go:embed templates/*.html static/*
 var files embed.FS
 
-// Portal serves the pages. All exported fields but Help are required.
+// A Section is further pages, which stand in the portal's frame.
+type Section interface {
+	// Templates are the pages' templates, in one folder.
+	Templates() fs.FS
+	// Mount adds the pages.
+	Mount(*http.ServeMux, *frame.Site)
+}
+
+// Portal serves the pages. All exported fields but Help and Tokens are required.
 type Portal struct {
 	Broker *broker.Broker
 	Login  *login.Login
@@ -38,8 +46,10 @@ type Portal struct {
 	URL, Endpoint, Region string
 	// Ways are those by which proxies can come here.
 	Ways Ways
-	Now  func() time.Time
-	Log  *slog.Logger
+	// Tokens are the pages about tokens and approvals: *tokens.Pages. Nil if there are none.
+	Tokens Section
+	Now    func() time.Time
+	Log    *slog.Logger
 
 	site *frame.Site // since Handler
 }
@@ -47,12 +57,12 @@ type Portal struct {
 // Handler is the whole table of pages: read it first. Call it once.
 func (p *Portal) Handler() http.Handler {
 	static, err := fs.Sub(files, "static")
-	pages, parseErr := parse()
+	pages, parseErr := parse(p.Tokens)
 	if err := errors.Join(err, parseErr); err != nil {
 		panic(err) // both are compiled in
 	}
 	p.site = &frame.Site{Title: p.Title, Help: p.Help, Secure: p.secure(), Cookie: login.CookieName(p.secure()), Actor: p.actor,
-		Idle: login.BrowserIdle, Templates: pages, Now: p.Now, Log: p.Log}
+		Idle: login.BrowserIdle, Tokens: p.Tokens != nil, Templates: pages, Now: p.Now, Log: p.Log}
 	mux := http.NewServeMux()
 	mux.Handle("GET /static/{file}", cached(http.StripPrefix("/static/", http.FileServerFS(static))))
 	mux.Handle("GET /{$}", p.site.Open(func(v *frame.View) error { return v.Redirect("/projects") }))
@@ -94,6 +104,9 @@ func (p *Portal) Handler() http.Handler {
 	mux.Handle("POST /account/sessions/{session}/end", p.site.Page(p.endSession))
 	mux.Handle("/", p.site.Open(func(*frame.View) error { return fault.New(fault.NotFound, "there is no such page") }))
 
+	if p.Tokens != nil {
+		p.Tokens.Mount(mux, p.site)
+	}
 	origin := http.NewCrossOriginProtection()
 	origin.SetDenyHandler(p.site.Open(func(*frame.View) error { return frame.ForeignForm() }))
 	return p.site.Headers(origin.Handler(mux))

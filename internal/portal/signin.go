@@ -54,6 +54,8 @@ func reason(next string) string {
 	switch {
 	case strings.HasPrefix(next, "/device"):
 		return "Sign in to approve the request of a computer."
+	case strings.HasPrefix(next, "/approvals/"):
+		return "Sign in to see what asks for your approval."
 	case strings.HasPrefix(next, "/authorize"):
 		return "Sign in to let the program on your computer act for you."
 	}

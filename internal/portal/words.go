@@ -6,25 +6,41 @@ import (
 	"html/template"
 	"io/fs"
 	"maps"
-	"path"
 	"strings"
 
 	"github.com/lanyardhq/lanyard/internal/portal/wording"
 )
 
 // parse reads every page's template, with the layout around it.
-func parse() (map[string]*template.Template, error) {
-	names, err := fs.Glob(files, "templates/*.html")
+func parse(more Section) (map[string]*template.Template, error) {
+	own, err := fs.Sub(files, "templates")
+	if err != nil {
+		return nil, err
+	}
+	layout, err := template.New("").Funcs(functions()).ParseFS(own, "layout.html")
 	if err != nil {
 		return nil, err
 	}
 	pages := map[string]*template.Template{}
-	for _, name := range names {
-		t, err := template.New("").Funcs(functions()).ParseFS(files, "templates/layout.html", name)
+	folders := []fs.FS{own}
+	if more != nil {
+		folders = append(folders, more.Templates())
+	}
+	for _, folder := range folders {
+		names, err := fs.Glob(folder, "*.html")
 		if err != nil {
 			return nil, err
 		}
-		pages[strings.TrimSuffix(path.Base(name), ".html")] = t
+		for _, name := range names {
+			t, err := layout.Clone()
+			if err == nil {
+				t, err = t.ParseFS(folder, name)
+			}
+			if err != nil {
+				return nil, err
+			}
+			pages[strings.TrimSuffix(name, ".html")] = t
+		}
 	}
 	return pages, nil
 }

@@ -44,6 +44,8 @@ type Site struct {
 	Cookie string
 	Actor  func(v *View, cookie material.Secret) (identity.Actor, error)
 	Idle   time.Duration
+	// Tokens says that there are pages about tokens and approvals.
+	Tokens bool
 	// Templates are the pages by name, among them "message"; each has the template "layout.html".
 	Templates map[string]*template.Template
 	Now       func() time.Time
@@ -186,7 +188,7 @@ func (v *View) back() string {
 		return v.URL.RequestURI()
 	}
 	path := v.URL.Path
-	if strings.HasPrefix(path, "/projects/") && v.ParseForm() == nil {
+	if (strings.HasPrefix(path, "/projects/") || path == "/tokens/new") && v.ParseForm() == nil {
 		form := url.Values{}
 		for k, values := range v.PostForm {
 			if k != "proof" && k != "once" {
@@ -195,7 +197,10 @@ func (v *View) back() string {
 		}
 		return path + "?" + form.Encode()
 	}
-	for _, place := range []string{"/keys/", "/proxies/"} {
+	if strings.HasPrefix(path, "/approvals/") {
+		return path
+	}
+	for _, place := range []string{"/keys/", "/proxies/", "/tokens/"} {
 		if rest, ok := strings.CutPrefix(path, place); ok {
 			id, _, _ := strings.Cut(rest, "/")
 			return place + id
@@ -215,6 +220,7 @@ type Of[T any] struct {
 	Site, Title, Help string
 	Name              string // of who is signed in
 	Section           string // of the navigation: the first part of the path
+	Tokens            bool   // there are pages about them
 	Idle              int    // seconds without a page after which the session ends
 	At                time.Time
 	Proof             string
@@ -224,7 +230,7 @@ type Of[T any] struct {
 
 // Show renders a page completely before anything is sent.
 func Show[T any](v *View, name, title string, page T) error {
-	f := Of[T]{Site: v.site.Title, Title: title, Help: v.site.Help, At: v.At, Proof: v.proof, Idle: int(v.site.Idle.Seconds()), Wrong: v.Status >= 400, Page: page}
+	f := Of[T]{Site: v.site.Title, Title: title, Help: v.site.Help, At: v.At, Proof: v.proof, Tokens: v.site.Tokens, Idle: int(v.site.Idle.Seconds()), Wrong: v.Status >= 400, Page: page}
 	f.Section, _, _ = strings.Cut(strings.TrimPrefix(v.URL.Path, "/"), "/")
 	if v.By.AccountID != "" {
 		f.Name = cmp.Or(v.By.Name, v.By.AccountID)
