@@ -10,6 +10,8 @@ import (
 	"github.com/lanyardhq/lanyard/internal/audit"
 	"github.com/lanyardhq/lanyard/internal/credential"
 	"github.com/lanyardhq/lanyard/internal/feed"
+	"github.com/lanyardhq/lanyard/internal/grant"
+	"github.com/lanyardhq/lanyard/internal/session"
 	"github.com/lanyardhq/lanyard/internal/store/database"
 	"github.com/lanyardhq/lanyard/internal/store/seal"
 )
@@ -131,7 +133,8 @@ func (s *Store) SaveState(ctx context.Context, c credential.Credential, state cr
 	return seq, err
 }
 
-// SaveCredential writes a changed credential under its Generation, with its audit record.
+// SaveCredential writes a changed credential under its Generation, with its audit record. A grant
+// that is stopped or ends has the tokens taken back that we signed for it.
 func (t *tx) SaveCredential(ctx context.Context, c credential.Credential, change audit.Change) error {
 	n, err := t.Exec(ctx, `UPDATE credential SET name = $3, public_id = $4, spec = $5, status = $6, reason = $7, expires_at = $8,
 		due_at = $9, ended_at = $10, lease_until = 0, generation = generation + 1,
@@ -144,6 +147,11 @@ func (t *tx) SaveCredential(ctx context.Context, c credential.Credential, change
 	}
 	if n == 0 {
 		return database.Beaten(nil)
+	}
+	if c.Kind == grant.Kind && c.Status != credential.Active && c.Status != credential.Intended {
+		if err := t.Deny(ctx, session.Taken(c.ID, change.Record.At)); err != nil {
+			return err
+		}
 	}
 	return t.finish(ctx, edit{feed.Credential, c.ID, change})
 }
