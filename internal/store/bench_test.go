@@ -17,8 +17,8 @@ func BenchmarkInsertCredential(b *testing.B) {
 			b.Run(fmt.Sprintf("%s/callers=%d", kind, callers), func(b *testing.B) {
 				w := open(b, kind)
 				if kind == "postgres" {
-					postgres.run(b, "ALTER SYSTEM SET fsync = on")
-					postgres.run(b, "SELECT pg_reload_conf()")
+					postgres.Run(b, "ALTER SYSTEM SET fsync = on")
+					postgres.Run(b, "SELECT pg_reload_conf()")
 				}
 				var n atomic.Int64
 				var wg sync.WaitGroup

@@ -17,6 +17,7 @@ import (
 	"github.com/lanyardhq/lanyard/internal/fault"
 	"github.com/lanyardhq/lanyard/internal/store"
 	"github.com/lanyardhq/lanyard/internal/store/seal"
+	"github.com/lanyardhq/lanyard/internal/store/storetest"
 )
 
 const crashEnv = "LANYARD_STORE_CRASH"
@@ -102,7 +103,7 @@ func TestKilledServer(t *testing.T) {
 			if kind == "sqlite" {
 				w.config.Path = filepath.Join(t.TempDir(), "lanyard.db")
 			} else {
-				w.config.URL = postgres.newDatabase(t)
+				w.config.URL = postgres.NewDatabase(t)
 			}
 			var err error
 			w.config.Keys, err = seal.LoadOrCreateKeys(keyFile)
@@ -158,10 +159,10 @@ func whole(t *testing.T, w *world, said []string) {
 
 // TestKilledDatabase ends PostgreSQL without a chance to write anything more, under load.
 func TestKilledDatabase(t *testing.T) {
-	var c cluster
-	t.Cleanup(c.stop)
-	check(t, c.start("fsync=on"))
-	w := &world{config: store.Config{URL: c.address("postgres"), Keys: seal.NewKeys(), Now: clock}}
+	var c storetest.Cluster
+	t.Cleanup(c.Stop)
+	check(t, c.Start("fsync=on"))
+	w := &world{config: store.Config{URL: c.Address("postgres"), Keys: seal.NewKeys(), Now: clock}}
 	w.Store = another(t, w.config)
 	populate(t, w)
 	said := make(chan string)
@@ -188,13 +189,13 @@ func TestKilledDatabase(t *testing.T) {
 			continue
 		}
 		if all = append(all, line); len(all) == 100 {
-			c.kill()
+			c.Kill()
 		}
 	}
 	if _, err := w.Project(t.Context(), "prj_1"); fault.CodeOf(err) != fault.Unavailable {
 		t.Errorf("without a database: %v", err)
 	}
-	check(t, c.serve())
+	check(t, c.Serve())
 	whole(t, w, all) // by the same store
 	w.insert(t, 99999)
 }
@@ -202,8 +203,8 @@ func TestKilledDatabase(t *testing.T) {
 func TestDatabaseThatRefuses(t *testing.T) {
 	w := open(t, "postgres")
 	name := strings.Split(strings.TrimPrefix(w.config.URL, "postgres:///"), "?")[0]
-	postgres.run(t, "ALTER DATABASE "+name+" WITH ALLOW_CONNECTIONS false")
-	postgres.run(t, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '"+name+"'")
+	postgres.Run(t, "ALTER DATABASE "+name+" WITH ALLOW_CONNECTIONS false")
+	postgres.Run(t, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '"+name+"'")
 	for range 20 { // each connection of the pool notices by itself
 		_, err := w.Project(t.Context(), "prj_1")
 		refused(t, err, fault.Unavailable)
@@ -211,6 +212,6 @@ func TestDatabaseThatRefuses(t *testing.T) {
 		refused(t, err, fault.Unavailable)
 	}
 	refused(t, w.Ping(t.Context()), fault.Unavailable)
-	postgres.run(t, "ALTER DATABASE "+name+" WITH ALLOW_CONNECTIONS true")
+	postgres.Run(t, "ALTER DATABASE "+name+" WITH ALLOW_CONNECTIONS true")
 	w.insert(t, 1)
 }

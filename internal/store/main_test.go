@@ -15,20 +15,26 @@ import (
 	"github.com/lanyardhq/lanyard/internal/fault"
 	"github.com/lanyardhq/lanyard/internal/gateway/keytable"
 	"github.com/lanyardhq/lanyard/internal/identity"
-	"github.com/lanyardhq/lanyard/internal/issuer"
 	"github.com/lanyardhq/lanyard/internal/login"
+	"github.com/lanyardhq/lanyard/internal/minting"
 	"github.com/lanyardhq/lanyard/internal/project"
+	"github.com/lanyardhq/lanyard/internal/signing"
 	"github.com/lanyardhq/lanyard/internal/store"
 	"github.com/lanyardhq/lanyard/internal/store/seal"
+	"github.com/lanyardhq/lanyard/internal/store/storetest"
 )
 
 // The store fits all who declare what they need of it.
 var (
 	_ broker.Store    = (*store.Store)(nil)
 	_ login.Store     = (*store.Store)(nil)
-	_ issuer.Store    = (*store.Store)(nil)
+	_ signing.Store   = (*store.Store)(nil)
+	_ minting.Store   = (*store.Store)(nil)
 	_ keytable.Source = (*store.Store)(nil)
 )
+
+// postgres is started by the first test that needs it.
+var postgres storetest.Cluster
 
 func TestMain(m *testing.M) {
 	if os.Getenv(crashEnv) != "" {
@@ -36,7 +42,7 @@ func TestMain(m *testing.M) {
 		return
 	}
 	code := m.Run()
-	postgres.stop()
+	postgres.Stop()
 	os.Exit(code)
 }
 
@@ -66,7 +72,7 @@ func open(t testing.TB, kind string) *world {
 	if kind == "sqlite" {
 		w.config.Path = filepath.Join(t.TempDir(), "data", "lanyard.db")
 	} else {
-		w.config.URL = postgres.newDatabase(t)
+		w.config.URL = postgres.NewDatabase(t)
 	}
 	w.Store = another(t, w.config)
 	populate(t, w)

@@ -47,8 +47,8 @@ func TestSecretsAreNotOnDisk(t *testing.T) {
 
 		dir := filepath.Dir(w.config.Path)
 		if w.config.URL != "" {
-			dir = postgres.dir
-			postgres.run(t, "CHECKPOINT")
+			dir = postgres.Dir
+			postgres.Run(t, "CHECKPOINT")
 		}
 		for _, state := range []string{"open", "closed"} {
 			text := everything(t, dir)

@@ -1,4 +1,6 @@
-package store_test
+// Package storetest is a PostgreSQL server for tests. It imports the standard library and the driver
+// only.
+package storetest
 
 import (
 	"bufio"
@@ -20,41 +22,41 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// cluster is a PostgreSQL server of our own, on a socket in a directory of its own. The first test
+// Cluster is a PostgreSQL server of our own, on a socket in a directory of its own. The first test
 // that needs it starts it, and TestMain stops it.
-type cluster struct {
+type Cluster struct {
+	// Dir is where it keeps everything.
+	Dir   string
 	once  sync.Once
-	dir   string
 	owner *syscall.Credential
 	args  []string
 	cmd   *exec.Cmd
 	err   error
 }
 
-var postgres cluster
-
-// newDatabase makes an empty database and returns its address.
-func (c *cluster) newDatabase(t testing.TB) string {
+// NewDatabase makes an empty database and returns its address.
+func (c *Cluster) NewDatabase(t testing.TB) string {
 	t.Helper()
-	c.once.Do(func() { c.err = c.start("fsync=off") })
+	c.once.Do(func() { c.err = c.Start("fsync=off") })
 	if c.err != nil {
 		t.Fatalf("PostgreSQL does not start: %v", c.err)
 	}
 	name := "t" + strings.ToLower(rand.Text())
-	c.run(t, "CREATE DATABASE "+name)
-	t.Cleanup(func() { c.run(t, "DROP DATABASE "+name+" WITH (FORCE)") })
-	return c.address(name)
+	c.Run(t, "CREATE DATABASE "+name)
+	t.Cleanup(func() { c.Run(t, "DROP DATABASE "+name+" WITH (FORCE)") })
+	return c.Address(name)
 }
 
-func (c *cluster) address(database string) string {
-	return fmt.Sprintf("postgres:///%s?host=%s&user=postgres", database, c.dir)
+// Address is that of a database, for PostgreSQL's own clients.
+func (c *Cluster) Address(database string) string {
+	return fmt.Sprintf("postgres:///%s?host=%s&user=postgres", database, c.Dir)
 }
 
-// run runs one statement as the cluster's administrator.
-func (c *cluster) run(t testing.TB, text string) {
+// Run runs one statement as the cluster's administrator.
+func (c *Cluster) Run(t testing.TB, text string) {
 	t.Helper()
 	ctx := context.Background() // also in a Cleanup
-	conn, err := pgx.Connect(ctx, c.address("postgres"))
+	conn, err := pgx.Connect(ctx, c.Address("postgres"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,40 +66,41 @@ func (c *cluster) run(t testing.TB, text string) {
 	}
 }
 
-// start makes the cluster and returns once it answers. PostgreSQL refuses to run as root.
-func (c *cluster) start(setting string) (err error) {
+// Start makes the cluster, with a setting more, and returns once it answers. PostgreSQL refuses to run
+// as root.
+func (c *Cluster) Start(setting string) (err error) {
 	bins, err := filepath.Glob("/usr/lib/postgresql/*/bin")
 	if err != nil || len(bins) == 0 {
 		return fmt.Errorf("it is not installed: apt-get install postgresql")
 	}
 	bin := slices.Max(bins)
-	if c.dir, err = os.MkdirTemp("", "lanyard-pg-"); err != nil {
+	if c.Dir, err = os.MkdirTemp("", "lanyard-pg-"); err != nil {
 		return err
 	}
 	if c.owner, err = owner(); err != nil {
 		return err
 	}
 	if c.owner != nil {
-		if err := os.Chown(c.dir, int(c.owner.Uid), int(c.owner.Gid)); err != nil {
+		if err := os.Chown(c.Dir, int(c.owner.Uid), int(c.owner.Gid)); err != nil {
 			return err
 		}
 	}
-	data := filepath.Join(c.dir, "data")
+	data := filepath.Join(c.Dir, "data")
 	initdb := exec.Command(filepath.Join(bin, "initdb"), "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync")
-	initdb.Dir, initdb.SysProcAttr = c.dir, &syscall.SysProcAttr{Credential: c.owner}
+	initdb.Dir, initdb.SysProcAttr = c.Dir, &syscall.SysProcAttr{Credential: c.owner}
 	if out, err := initdb.CombinedOutput(); err != nil {
 		return fmt.Errorf("initdb: %w: %s", err, out)
 	}
-	c.args = []string{filepath.Join(bin, "postgres"), "-D", data, "-k", c.dir, "-c", "listen_addresses=", "-c", setting,
+	c.args = []string{filepath.Join(bin, "postgres"), "-D", data, "-k", c.Dir, "-c", "listen_addresses=", "-c", setting,
 		"-c", "max_connections=200", "-c", "lc_messages=C"}
-	return c.serve()
+	return c.Serve()
 }
 
-// serve runs the server, and returns once it answers.
-func (c *cluster) serve() error {
+// Serve runs the server, and returns once it answers.
+func (c *Cluster) Serve() error {
 	c.cmd = exec.Command(c.args[0], c.args[1:]...)
 	// It must not outlive this process, however that ends.
-	c.cmd.Dir, c.cmd.SysProcAttr = c.dir, &syscall.SysProcAttr{Credential: c.owner, Pdeathsig: syscall.SIGQUIT}
+	c.cmd.Dir, c.cmd.SysProcAttr = c.Dir, &syscall.SysProcAttr{Credential: c.owner, Pdeathsig: syscall.SIGQUIT}
 	log, err := c.cmd.StderrPipe()
 	if err != nil {
 		return err
@@ -120,10 +123,10 @@ func (c *cluster) serve() error {
 	return fmt.Errorf("it said: %s", said.String())
 }
 
-// kill ends the server at once: it writes nothing more.
-func (c *cluster) kill() {
-	c.cmd.Process.Signal(syscall.SIGQUIT)
-	c.cmd.Wait()
+// Kill ends the server at once: it writes nothing more.
+func (c *Cluster) Kill() {
+	_ = c.cmd.Process.Signal(syscall.SIGQUIT)
+	_ = c.cmd.Wait() // how it died is no news
 }
 
 // owner is who runs PostgreSQL if we are root, else nil.
@@ -146,11 +149,12 @@ func owner() (*syscall.Credential, error) {
 	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
 }
 
-func (c *cluster) stop() {
+// Stop ends the server, if it runs, and removes what it wrote.
+func (c *Cluster) Stop() {
 	if c.cmd != nil && c.cmd.Process != nil {
-		c.kill()
+		c.Kill()
 	}
-	if c.dir != "" {
-		os.RemoveAll(c.dir)
+	if c.Dir != "" {
+		_ = os.RemoveAll(c.Dir)
 	}
 }
