@@ -41,12 +41,11 @@ type Provider struct {
 	Client Client
 }
 
-// Minter makes the tokens of grants at our own issuer.
+// Minter makes the tokens of grants at our own issuer. The store takes them back when the grant is
+// stopped or ends.
 type Minter interface {
 	// Mint makes an access token for the owner of c, as wished.
 	Mint(ctx context.Context, c credential.Credential, w grant.Wish) (grant.Tokens, error)
-	// Deny has everybody refuse what was minted for the grant.
-	Deny(ctx context.Context, c credential.Credential) error
 }
 
 // Custody keeps grants. All exported fields but Mint are required. It is used by pointer, and Run

@@ -96,10 +96,9 @@ func (c *Custody) revoke(ctx context.Context, one credential.Credential, f grant
 	if err != nil {
 		return "", err
 	}
-	if c.Providers[spec.Provider].Type == grant.Lanyard && c.Mint != nil {
-		return "tokens of this server are refused from now on", c.Mint.Deny(ctx, one)
-	}
 	switch {
+	case c.Providers[spec.Provider].Type == grant.Lanyard:
+		return "tokens that this server made for it are refused", nil
 	case f.Refresh == "":
 		return "nobody had approved it, so there was nothing to revoke", nil
 	case !f.RefreshExpiresAt.IsZero() && !c.now().Before(f.RefreshExpiresAt):
