@@ -68,7 +68,7 @@ const (
 
 // Alive reports whether s is in force and its token not expired at now.
 func (s SubGrant) Alive(now time.Time) bool {
-	return s.EndedAt.IsZero() && (s.ExpiresAt.IsZero() || !now.After(s.ExpiresAt))
+	return s.EndedAt.IsZero() && (s.ExpiresAt.IsZero() || now.Before(s.ExpiresAt))
 }
 
 // Holder is what stands behind a sub-grant: its grant and the account.
