@@ -1,12 +1,14 @@
 package wlcg
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
-	"slices"
 	"strings"
 	"time"
+
+	"github.com/lanyardhq/lanyard/wlcg/strict"
 )
 
 // The versions that Mint writes. WLCG's is not the profile's newest: it asks for 1.0 until all
@@ -19,9 +21,7 @@ const (
 const (
 	maxSubject   = 255 // bytes; OpenID Connect and WLCG
 	maxAudiences = 64
-	maxText      = 2048 // bytes of any other text
-
-	backdate = time.Minute // from issue to nbf, for clocks that are late
+	backdate     = time.Minute // from issue to nbf, for clocks that are late
 )
 
 // Claims are what an access token says.
@@ -66,61 +66,56 @@ func (c Claims) Profile() Profile {
 	return WLCG
 }
 
-// Mint signs the claims as an access token of a profile. It refuses claims that the profile or the
-// storage in the field does not take: what is required and missing, scopes that ParseScope refuses
-// or that are the other profile's, and groups outside WLCG. With a ClientID, a WLCG token is an
-// RFC 9068 access token as well, and its header says so; storage then asks for less.
+// Mint signs the claims as an access token of a profile. It signs nothing that a Verifier would
+// refuse, and nothing that storage in the field does not take: scopes that ParseScope refuses or
+// that are the other profile's, an issuer with a slash at its end. With a ClientID, a WLCG token is
+// an RFC 9068 access token as well, and its header says so; storage then asks for less.
 func (c Claims) Mint(k Key, p Profile) (string, error) {
-	if err := c.check(p); err != nil {
+	payload, err := c.encode(p)
+	if err != nil {
 		return "", fmt.Errorf("mint a token: %w", err)
 	}
 	typ := TypeJWT
 	if p != SciTokens && c.ClientID != "" {
 		typ = TypeAccess
 	}
-	return Sign(k, typ, c.payload(p))
+	return Sign(k, typ, payload)
 }
 
-// check holds what Mint promises.
-func (c Claims) check(p Profile) error {
-	for name, text := range map[string]string{"issuer": c.Issuer, "id": c.ID, "subject": c.Subject} {
-		if text == "" || !printable(text) {
-			return fmt.Errorf("the %s is missing or not printable", name)
-		}
-	}
+// encode writes the claims, and reads them again as others will.
+func (c Claims) encode(p Profile) (json.RawMessage, error) {
 	switch {
 	case strings.HasSuffix(c.Issuer, "/"):
-		return errors.New("the issuer ends with a slash; storage compares it as text")
-	case len(c.Subject) > maxSubject:
-		return fmt.Errorf("the subject has more than %d characters", maxSubject)
-	case len(c.Audience) == 0 || len(c.Audience) > maxAudiences:
-		return fmt.Errorf("a token is for 1 to %d audiences", maxAudiences)
-	case slices.ContainsFunc(c.Audience, func(a string) bool { return a == "" || !printable(a) }):
-		return errors.New("an audience is empty or not printable")
-	case c.IssuedAt.IsZero() || !c.ExpiresAt.After(c.IssuedAt):
-		return errors.New("a token must expire after it is issued")
-	case p == SciTokens && len(c.Scope) == 0:
-		return errors.New("a SciToken has at least one scope")
-	case p == RFC9068 && c.ClientID == "":
-		return errors.New("RFC 9068 asks for the client's id")
-	case !printable(c.ClientID) || !printable(c.ACR):
-		return errors.New("the client's id or the acr is not printable")
-	case c.Actor.many():
-		return fmt.Errorf("more than %d actors", maxActors)
+		return nil, errors.New("the issuer ends with a slash; storage compares it as text")
+	case !c.ExpiresAt.After(c.IssuedAt):
+		return nil, errors.New("a token must expire after it is issued")
 	case p != WLCG && len(c.Groups) > 0:
-		return errors.New("groups are for the WLCG profile")
+		return nil, errors.New("groups are for the WLCG profile")
 	}
 	for _, name := range known {
 		if _, ok := c.Extra[name]; ok {
-			return fmt.Errorf("the extra claim %s has a field of its own", name)
+			return nil, fmt.Errorf("the extra claim %s has a field of its own", name)
 		}
 	}
-	for _, g := range c.Groups {
-		if _, err := ParseGroup(g); err != nil {
-			return err
-		}
+	if err := c.checkScopes(p); err != nil {
+		return nil, err
 	}
-	return c.checkScopes(p)
+	text, err := json.Marshal(c.payload(p))
+	if err != nil {
+		return nil, err
+	}
+	members, err := strict.Object(text)
+	if err != nil {
+		return nil, err
+	}
+	again, err := parts{claims: members}.read()
+	if err == nil {
+		err = again.complete()
+	}
+	if refused, ok := errors.AsType[*Error](err); ok {
+		return nil, errors.New(refused.Detail)
+	}
+	return text, err
 }
 
 func (c Claims) checkScopes(p Profile) error {
@@ -147,9 +142,9 @@ func scopeToken(text string) bool {
 	return text != "" && printable(text) && !strings.ContainsAny(text, ` "\`)
 }
 
-// printable holds of short texts of printable ASCII.
+// printable holds of printable ASCII.
 func printable(text string) bool {
-	return len(text) <= maxText && strings.IndexFunc(text, func(r rune) bool { return r < ' ' || r > '~' }) < 0
+	return !strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' })
 }
 
 // payload is the claims as the profile writes them.
@@ -182,24 +177,15 @@ func (c Claims) payload(p Profile) map[string]any {
 		m["auth_time"] = c.AuthTime.Unix()
 	}
 	if c.Actor != nil {
-		m["act"] = c.Actor.payload()
+		m["act"] = c.Actor.payload(maxActors)
 	}
 	return put(m, map[string]string{"client_id": c.ClientID, "acr": c.ACR})
 }
 
-// many holds if more have acted than are read.
-func (a *Actor) many() bool {
-	n := 0
-	for ; a != nil && n <= maxActors; a = a.Actor {
-		n++
-	}
-	return n > maxActors
-}
-
-func (a *Actor) payload() map[string]any {
+func (a *Actor) payload(before int) map[string]any {
 	m := map[string]any{}
-	if a.Actor != nil {
-		m["act"] = a.Actor.payload()
+	if a.Actor != nil && before > 0 { // one more than is read, and no end of those who go round in circles
+		m["act"] = a.Actor.payload(before - 1)
 	}
 	return put(m, map[string]string{"iss": a.Issuer, "sub": a.Subject, "client_id": a.ClientID})
 }

@@ -164,6 +164,7 @@ func TestCorpusIsRefused(t *testing.T) {
 		{"aud of everybody, not accepted here", signed(body("aud", `"`+wlcg.AnyAudience+`"`)), wlcg.WrongAudience, "any"},
 		{"aud with a slash", signed(body("aud", `"`+audience+`/"`)), wlcg.WrongAudience, "is for"},
 		{"aud missing", signed(body("aud", "")), wlcg.BadClaim, "aud is missing"},
+		{"aud is empty", signed(body("aud", `""`)), wlcg.BadClaim, "aud is missing"},
 		{"aud is an empty list", signed(body("aud", `[]`)), wlcg.BadClaim, "aud is missing"},
 		{"aud is an object", signed(body("aud", `{"a":"`+audience+`"}`)), wlcg.BadClaim, "aud is not a list"},
 		{"aud is a number", signed(body("aud", `5`)), wlcg.BadClaim, "aud is not a list"},

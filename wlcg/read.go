@@ -81,7 +81,7 @@ func (r *reader) text(name string) (value string) {
 		r.refuse("%s is not a text", name)
 		return ""
 	}
-	if strings.ContainsFunc(value, func(c rune) bool { return c < ' ' || c > '~' }) {
+	if !printable(value) {
 		r.refuse("%s has characters that are not printable ASCII", name)
 		return ""
 	}
@@ -110,7 +110,7 @@ func (r *reader) audience() []string {
 		return nil
 	}
 	if raw[0] == '"' {
-		return []string{r.text("aud")}
+		return slices.DeleteFunc([]string{r.text("aud")}, func(a string) bool { return a == "" })
 	}
 	return r.list("aud", maxAudiences)
 }
@@ -166,13 +166,13 @@ func (r *reader) actor(depth int) *Actor {
 	}
 	inner, err := strict.Object(raw)
 	if err != nil || depth == 0 {
-		r.refuse("act is not an object, or too many acted")
+		r.refuse("act is not an object, or more than %d actors", maxActors)
 		return nil
 	}
 	deeper := reader{members: inner}
 	a := &Actor{Issuer: deeper.text("iss"), Subject: deeper.text("sub"), ClientID: deeper.text("client_id"), Actor: deeper.actor(depth - 1)}
 	if deeper.err != nil {
-		r.refuse("act: %s", deeper.err.Detail)
+		r.refuse("act: %s", strings.TrimPrefix(deeper.err.Detail, "act: "))
 	}
 	return a
 }

@@ -66,7 +66,7 @@ func (v Verifier) Verify(ctx context.Context, token string) (Claims, error) {
 	if err := p.verify(keys); err != nil {
 		return Claims{}, err
 	}
-	for _, judge := range []func(Claims) error{v.kind, v.required, v.audience, v.times} {
+	for _, judge := range []func(Claims) error{v.kind, Claims.complete, v.audience, v.times} {
 		if err := judge(c); err != nil {
 			return Claims{}, err
 		}
@@ -80,11 +80,8 @@ func (v Verifier) kind(c Claims) error {
 	if typ != "" && typ != strings.ToLower(TypeJWT) && typ != TypeAccess {
 		return refuse(WrongKind, "its typ is %s, not that of an access token", quote(c.Header.Type))
 	}
-	for _, other := range []string{"nonce", "at_hash", "c_hash", "events"} {
-		// An issuer may copy a nonce into access tokens, but those have a scope.
-		if _, ok := c.Extra[other]; ok && (other == "events" || len(c.Scope) == 0) {
-			return refuse(WrongKind, "its claim %s says that it is an ID token or a logout token", other)
-		}
+	if other := c.otherKind(); other != "" {
+		return refuse(WrongKind, "its claim %s says that it is an ID token or a logout token", other)
 	}
 	switch p := c.Profile(); {
 	case p == WLCG && !firstVersion(c.Version):
@@ -99,20 +96,32 @@ func (v Verifier) kind(c Claims) error {
 	return nil
 }
 
+// otherKind is the claim that gives away an ID token or a logout token. An issuer may copy a nonce
+// into access tokens, but those have a scope.
+func (c Claims) otherKind() string {
+	for _, name := range []string{"events", "nonce", "at_hash", "c_hash"} {
+		if _, ok := c.Extra[name]; ok && (name == "events" || len(c.Scope) == 0) {
+			return name
+		}
+	}
+	return ""
+}
+
 // firstVersion holds of 1.0, and of the minor versions after it, which only add.
 func firstVersion(version string) bool {
 	minor, ok := strings.CutPrefix(version, "1.")
 	return ok && minor != "" && strings.Trim(minor, "0123456789") == ""
 }
 
-// required holds what each profile asks for. SciTokens recommends sub and jti, and who audits asks
-// for them.
-func (v Verifier) required(c Claims) error {
+// complete holds of claims that have what their profile asks for. SciTokens recommends sub and jti,
+// and who audits asks for them.
+func (c Claims) complete() error {
 	p := c.Profile()
 	for _, claim := range []struct {
 		name    string
 		missing bool
 	}{
+		{"iss", c.Issuer == ""},
 		{"sub", c.Subject == ""},
 		{"jti", c.ID == ""},
 		{"aud", len(c.Audience) == 0},

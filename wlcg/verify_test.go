@@ -254,15 +254,15 @@ func TestMintRefuses(t *testing.T) {
 		change  func(*wlcg.Claims)
 		want    string
 	}{
-		{"no issuer", wlcg.WLCG, func(c *wlcg.Claims) { c.Issuer = "" }, "issuer"},
+		{"no issuer", wlcg.WLCG, func(c *wlcg.Claims) { c.Issuer = "" }, "iss is missing"},
 		{"an issuer with a slash", wlcg.WLCG, func(c *wlcg.Claims) { c.Issuer += "/" }, "slash"},
-		{"no subject", wlcg.WLCG, func(c *wlcg.Claims) { c.Subject = "" }, "subject"},
-		{"a subject of two lines", wlcg.WLCG, func(c *wlcg.Claims) { c.Subject = "a\nb" }, "subject"},
+		{"no subject", wlcg.WLCG, func(c *wlcg.Claims) { c.Subject = "" }, "sub is missing"},
+		{"a subject of two lines", wlcg.WLCG, func(c *wlcg.Claims) { c.Subject = "a\nb" }, "sub has"},
 		{"a long subject", wlcg.WLCG, func(c *wlcg.Claims) { c.Subject = strings.Repeat("a", 256) }, "255"},
-		{"no id", wlcg.WLCG, func(c *wlcg.Claims) { c.ID = "" }, "id"},
-		{"no audience", wlcg.WLCG, func(c *wlcg.Claims) { c.Audience = nil }, "audiences"},
-		{"an empty audience", wlcg.WLCG, func(c *wlcg.Claims) { c.Audience = []string{""} }, "audience"},
-		{"no time of issue", wlcg.WLCG, func(c *wlcg.Claims) { c.IssuedAt = time.Time{} }, "expire"},
+		{"no id", wlcg.WLCG, func(c *wlcg.Claims) { c.ID = "" }, "jti is missing"},
+		{"no audience", wlcg.WLCG, func(c *wlcg.Claims) { c.Audience = nil }, "aud"},
+		{"an empty audience", wlcg.WLCG, func(c *wlcg.Claims) { c.Audience = []string{""} }, "aud is missing"},
+		{"no time of issue", wlcg.WLCG, func(c *wlcg.Claims) { c.IssuedAt = time.Time{} }, "iat"},
 		{"an expiry in the past", wlcg.WLCG, func(c *wlcg.Claims) { c.ExpiresAt = now }, "expire"},
 		{"a scope without its path", wlcg.WLCG, func(c *wlcg.Claims) { c.Scope = []string{"storage.read"} }, "path is missing"},
 		{"a path that goes up", wlcg.WLCG, func(c *wlcg.Claims) { c.Scope = []string{"storage.read:/data/.."} }, `".."`},
@@ -286,7 +286,7 @@ func TestMintRefuses(t *testing.T) {
 			c.Actor.Actor = c.Actor
 		}, "8 actors"},
 		{"an extra claim with a field", wlcg.WLCG, func(c *wlcg.Claims) { c.Extra = map[string]any{"sub": "root"} }, "extra claim sub"},
-		{"an extra claim that is no JSON", wlcg.WLCG, func(c *wlcg.Claims) { c.Extra = map[string]any{"x": make(chan int)} }, "payload"},
+		{"an extra claim that is no JSON", wlcg.WLCG, func(c *wlcg.Claims) { c.Extra = map[string]any{"x": make(chan int)} }, "chan int"},
 		{"too much", wlcg.WLCG, func(c *wlcg.Claims) { c.Extra = map[string]any{"x": strings.Repeat("x", wlcg.MaxToken)} }, "limit"},
 	} {
 		c := claims()

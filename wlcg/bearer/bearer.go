@@ -76,7 +76,7 @@ func read(path string, owner int) (string, error) {
 	if owner >= 0 {
 		flags |= syscall.O_NOFOLLOW
 	}
-	f, err := os.OpenFile(path, flags, 0)
+	f, err := os.OpenFile(path, flags, 0) //nolint:gosec // the caller's own environment names it
 	if errors.Is(err, syscall.ELOOP) {
 		return "", fmt.Errorf("%s is a link, which anybody could have made", path)
 	}
@@ -145,7 +145,7 @@ func Write(path, token string) (err error) {
 		return fmt.Errorf("write a bearer token: others may replace files in %s", dir)
 	}
 	temporary := filepath.Join(dir, "."+filepath.Base(path)+"."+rand.Text())
-	f, err := os.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_EXCL|syscall.O_NOFOLLOW, 0o600)
+	f, err := os.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_EXCL|syscall.O_NOFOLLOW, 0o600) //nolint:gosec // the caller names it
 	if err != nil {
 		return fmt.Errorf("write a bearer token: %w", err)
 	}

@@ -104,8 +104,7 @@ func (x *explainer) required(c wlcg.Claims) {
 	}
 }
 
-// expected compares with what the storage is configured for. Storage allows for no difference of
-// clocks, not even for iat.
+// expected compares with what the storage is configured for.
 func (x *explainer) expected(c wlcg.Claims, e Expectation) {
 	if strings.HasSuffix(c.Issuer, "/") {
 		x.add(everywhere, "refused where the issuer is configured without the slash at its end: issuers are compared as texts")
@@ -126,18 +125,22 @@ func (x *explainer) expected(c wlcg.Claims, e Expectation) {
 	}) {
 		x.add(everywhere, "refused: the audience is %+q, expected is %s", strings.Join(c.Audience, " "), e.Audience)
 	}
-	if e.Now.IsZero() {
-		return
+	if !e.Now.IsZero() {
+		x.times(c, e.Now)
 	}
+}
+
+// times allows for no difference of clocks, as storage does, not even for iat.
+func (x *explainer) times(c wlcg.Claims, now time.Time) {
 	for _, t := range []struct {
 		wrong bool
 		where string
 		what  string
 		at    time.Time
 	}{
-		{!c.ExpiresAt.IsZero() && !e.Now.Before(c.ExpiresAt), everywhere, "it expired at", c.ExpiresAt},
-		{c.NotBefore.After(e.Now), everywhere, "it is not valid before", c.NotBefore},
-		{c.IssuedAt.After(e.Now), xrootd, "it says \"token expired\" of tokens issued in the future, at", c.IssuedAt},
+		{!c.ExpiresAt.IsZero() && !now.Before(c.ExpiresAt), everywhere, "it expired at", c.ExpiresAt},
+		{c.NotBefore.After(now), everywhere, "it is not valid before", c.NotBefore},
+		{c.IssuedAt.After(now), xrootd, "it says \"token expired\" of tokens issued in the future, at", c.IssuedAt},
 	} {
 		if t.wrong {
 			x.add(t.where, "refused: %s %s", t.what, t.at.Format(time.RFC3339))
