@@ -289,6 +289,12 @@ func FuzzToken(f *testing.F) {
 		"client_id=lanyard-cli&grant_type=refresh_token&refresh_token=x&scope=a+b&client_assertion=e30.e30.&client_assertion_type=x"} {
 		f.Add("/token", s)
 	}
+	f.Add("/token", exchange("eyJhbGciOiJub25lIn0.e30.", "audience", store1+" helmholtz", "scope", "storage.read:/climate").Encode())
+	f.Add("/token", exchange("lyt_", "resource", "https://%zz", "actor_token", "a.b.c", "actor_token_type", accessType).Encode()+"&client_id=lanyard-cli")
+	f.Add("/token", "client_id=lanyard-cli&grant_type=refresh_token&refresh_token=x&audience=a&audience=b&resource=%20%20&scope=storage.read:/../")
+	f.Add("/authorize", with(request(), "scope", "openid storage.read:/a%2f..", "resource", store1).Encode())
+	f.Add("/revoke", "client_id=lanyard-cli&token=..")
+	f.Add("/introspect", "client_id=hub&client_secret="+hubKey+"&token=e30.e30.e30")
 	f.Add("/authorize", request().Encode())
 	f.Add("/device_authorization", "client_id=lanyard-cli&host=%1b[31m&scope=openid")
 	f.Add("/revoke", "client_id=lanyard-cli&token=x")

@@ -319,6 +319,36 @@ func TestMistakesInThePolicyAreToldTogether(t *testing.T) {
 	}
 }
 
+// FuzzMint: whatever somebody asks for, what they get is within the policy, and can be read again.
+func FuzzMint(f *testing.F) {
+	for _, s := range []string{"storage.read:/climate/a", "storage.read:/climate/../x", "storage.modify:/ wlcg.groups:/climate/pilots", "read:/climate queue condor:/x",
+		"wlcg.capabilityset:/climate storage.read:/climate%2f", "climate.admin \"", "storage.read:/climate/{project}", "openid offline_access"} {
+		f.Add(s, "")
+	}
+	f.Add("storage.read:/climate", "https://sci.example")
+	f.Add("storage.create:/climate/scratch", "https://api.example https://sci.example")
+	p := policy
+	p.Audiences = []minting.Audience{{Name: "https://sci.example", Profile: "scitokens"}, {Name: "https://api.example", Profile: "rfc9068"}}
+	w := newWorld(f, p)
+	w.join("climate", identity.User)
+	w.groups["climate"] = []string{"/climate", "/climate/Role=pilot"}
+	all := []string{"storage.read:/climate", "storage.modify:/climate/scratch", "climate.admin", "storage.read:/projects/climate", "compute.read", "compute.create",
+		"wlcg.groups", "wlcg.groups:/climate", "wlcg.groups:/climate/pilots"}
+	f.Fuzz(func(t *testing.T, scopes, audiences string) {
+		got, err := w.Mint(t.Context(), minting.Order{Account: ann, Scopes: strings.Fields(scopes), Audiences: strings.Fields(audiences), Family: "ses_1", ClientID: "cli"})
+		if err != nil {
+			if !errors.Is(err, minting.ErrScope) && !errors.Is(err, minting.ErrTarget) {
+				t.Errorf("%q for %q: %v", scopes, audiences, err)
+			}
+			return
+		}
+		c, err := w.Verify(t.Context(), got.Access)
+		if err != nil || !minting.Covers(all, c.Scope) || len(c.Scope) == 0 || !slices.Equal(c.Scope, got.Scopes) {
+			t.Errorf("%q for %q gave %q, error %v", scopes, audiences, c.Scope, err)
+		}
+	})
+}
+
 func TestCovers(t *testing.T) {
 	for _, c := range []struct {
 		limit, scopes string
