@@ -5,14 +5,19 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/oauth2"
 
 	"github.com/lanyardhq/lanyard/internal/audit"
 	"github.com/lanyardhq/lanyard/internal/credential"
 	"github.com/lanyardhq/lanyard/internal/fault"
 	"github.com/lanyardhq/lanyard/internal/grant"
 	"github.com/lanyardhq/lanyard/internal/identity"
+	"github.com/lanyardhq/lanyard/internal/login"
 	"github.com/lanyardhq/lanyard/internal/minting"
 	"github.com/lanyardhq/lanyard/internal/project"
 	"github.com/lanyardhq/lanyard/internal/session"
@@ -145,4 +150,59 @@ func refusedBy(m *minting.Minter, token material.Secret, t testing.TB) bool {
 		t.Fatal(err)
 	}
 	return err != nil
+}
+
+// Clients that show one refresh token at two servers at once all get the same successor, and it
+// works at both.
+func TestOneSuccessorFromTwoServers(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		servers := []*login.Login{signIn(t, w.Store), signIn(t, w.Store)}
+		if w.config.URL != "" {
+			servers[1] = signIn(t, another(t, w.config))
+		}
+		r := login.Request{Address: "192.0.2.1"}
+		in, err := servers[0].Password(t.Context(), "anna", "correct horse", "/", r)
+		check(t, err)
+		by, err := servers[0].BrowserActor(t.Context(), in.Cookie, r)
+		check(t, err)
+		verifier := strings.Repeat("v", 43)
+		code, err := servers[0].GrantCode(t.Context(), by, login.CodeRequest{ClientID: "cli", RedirectURI: "http://127.0.0.1/",
+			Challenge: oauth2.S256ChallengeFromVerifier(verifier), Scopes: []identity.Scope{login.OfflineAccess}})
+		check(t, err)
+		g, err := servers[0].RedeemCode(t.Context(), login.Redemption{ClientID: "cli", Proof: code, RedirectURI: "http://127.0.0.1/", Verifier: verifier}, r)
+		check(t, err)
+		current := g.Refresh
+		for range 5 {
+			got := make([]login.Grant, 32)
+			var wg sync.WaitGroup
+			for i := range got {
+				wg.Go(func() {
+					p := login.Redemption{ClientID: "cli", Proof: current, Grace: time.Minute}
+					var err error
+					if got[i], err = servers[i%2].Refresh(t.Context(), p, r); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			wg.Wait()
+			for _, g := range got {
+				if g.Refresh != got[0].Refresh || g.Refresh == current {
+					t.Fatalf("successors %q and %q", g.Refresh.Reveal(), got[0].Refresh.Reveal())
+				}
+			}
+			current = got[0].Refresh
+		}
+		w.verified(t)
+	})
+}
+
+// signIn is a server at which anna can sign in, on s.
+func signIn(t testing.TB, s *store.Store) *login.Login {
+	t.Helper()
+	l, err := login.New(login.Config{URL: "https://lanyard.example", Store: s, Now: clock, Log: slog.New(slog.DiscardHandler),
+		// The password is "correct horse", at the lowest cost.
+		Local: login.Local{Users: []login.LocalUser{{Name: "anna", FullName: "Anna Virtanen",
+			Password: "$argon2id$v=19$m=8,t=1,p=1$AAAAAAAAAAAAAAAAAAAAAA$8jCjveL9purNVvxZWhjl0nULgTWD4Roxh/u/NFFSew0"}}}})
+	check(t, err)
+	return l
 }
