@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -25,6 +26,7 @@ import (
 	"github.com/lanyardhq/lanyard/internal/signing"
 	"github.com/lanyardhq/lanyard/internal/store"
 	"github.com/lanyardhq/lanyard/internal/store/seal"
+	"github.com/lanyardhq/lanyard/internal/store/storetest"
 	"github.com/lanyardhq/lanyard/internal/subgrant"
 	"github.com/lanyardhq/lanyard/material"
 	"github.com/lanyardhq/lanyard/wlcg"
@@ -49,12 +51,13 @@ var (
 	here = subgrant.Asker{Address: "192.0.2.1", UserAgent: "test/1"}
 )
 
-// world is a service on SQLite, with custody played by the test.
+// world is a service on a real database, with custody played by the test.
 type world struct {
 	*subgrant.Service
-	t     testing.TB
-	store *store.Store
-	clock atomic.Int64
+	t      testing.TB
+	config store.Config
+	store  *store.Store
+	clock  atomic.Int64
 	custody
 }
 
@@ -161,12 +164,38 @@ func did(action, id string) audit.Change {
 	return audit.Change{Record: audit.Record{At: start, Action: action, Subject: id}}
 }
 
-func newWorld(t testing.TB) *world {
+// postgres is started by the first test that needs it.
+var postgres storetest.Cluster
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	postgres.Stop()
+	os.Exit(code)
+}
+
+// both runs a test on SQLite and on PostgreSQL.
+func both(t *testing.T, test func(t *testing.T, w *world)) {
 	t.Helper()
-	w := &world{t: t}
+	for _, kind := range []string{"sqlite", "postgres"} {
+		t.Run(kind, func(t *testing.T) {
+			c := store.Config{Keys: seal.NewKeys()}
+			if kind == "sqlite" {
+				c.Path = filepath.Join(t.TempDir(), "lanyard.db")
+			} else {
+				c.URL = postgres.NewDatabase(t)
+			}
+			test(t, newWorld(t, c))
+		})
+	}
+}
+
+func newWorld(t testing.TB, c store.Config) *world {
+	t.Helper()
+	w := &world{t: t, config: c}
+	w.config.Now = w.now
 	w.clock.Store(start.Unix())
 	var err error
-	w.store, err = store.Open(t.Context(), store.Config{Path: filepath.Join(t.TempDir(), "lanyard.db"), Keys: seal.NewKeys(), Now: w.now})
+	w.store, err = store.Open(t.Context(), w.config)
 	check(t, err)
 	t.Cleanup(func() {
 		if bad, err := w.store.VerifyAudit(context.Background()); err != nil || bad != 0 {
