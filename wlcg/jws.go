@@ -37,7 +37,7 @@ func Sign(k Key, typ string, payload any) (string, error) {
 	if !bytes.HasPrefix(body, []byte("{")) {
 		return "", errors.New("payload of a token: not a JSON object")
 	}
-	token := make([]byte, 0, MaxToken/4)
+	token := make([]byte, 0, 2*(len(header)+len(body))+512)
 	token = base64url.AppendEncode(token, header)
 	token = append(token, '.')
 	token = base64url.AppendEncode(token, body)
