@@ -6,6 +6,7 @@ package providertest
 import (
 	"bufio"
 	"cmp"
+	"context"
 	"embed"
 	"encoding/json"
 	"errors"
@@ -164,36 +165,47 @@ func (p *Provider) Config(client string) grant.Provider {
 	return c
 }
 
-// Approve follows redirects from the address of an authorization request, as a browser with its own
-// cookies does, and returns the parameters of the redirect that leads away from the provider. Who
-// approves stands in the request's login_hint.
+// Approve is Follow for tests.
 func (p *Provider) Approve(t testing.TB, from string) url.Values {
 	t.Helper()
-	jar, err := cookiejar.New(nil)
+	answer, err := p.Follow(t.Context(), from)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return answer
+}
+
+// Follow follows redirects from the address of an authorization request, as a browser with its own
+// cookies does, and returns the parameters of the redirect that leads away from the provider. Who
+// approves stands in the request's login_hint.
+func (p *Provider) Follow(ctx context.Context, from string) (url.Values, error) {
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		return nil, err
+	}
 	c := &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	for range 10 {
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, from, nil)
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, from, nil)
 		if err != nil {
-			t.Fatal(err)
+			return nil, err
 		}
 		a, err := c.Do(r)
 		if err != nil {
-			t.Fatal(err)
+			return nil, err
 		}
 		if err := a.Body.Close(); err != nil {
-			t.Fatal(err)
+			return nil, err
 		}
 		to, err := a.Location()
 		if err != nil {
-			t.Fatalf("%s answered %s without a redirect", from, a.Status)
+			return nil, fmt.Errorf("%s answered %s without a redirect", from, a.Status)
 		}
 		if from = to.String(); !strings.HasPrefix(from, p.Issuer) {
-			return to.Query()
+			return to.Query(), nil
 		}
 	}
-	t.Fatal("no end of redirects")
-	return nil
+	return nil, errors.New("no end of redirects")
 }
+
+// PID is the program's process: what it costs is the provider's.
+func (p *Provider) PID() int { return p.cmd.Process.Pid }

@@ -56,6 +56,9 @@ const exchange = 'urn:ietf:params:oauth:grant-type:token-exchange';
 const client = (client_id, more) => ({
   client_id, redirect_uris: redirects, grant_types: ['authorization_code', 'refresh_token', exchange], response_types: ['code'], ...more,
 });
+const resourceServer = (audience) => ({
+  scope: scopes.join(' '), audience, accessTokenTTL: accessTTL, accessTokenFormat: 'jwt', jwt: { sign: { alg: 'ES256' } },
+});
 const list = (value) => [value ?? []].flat();
 
 const server = createServer();
@@ -86,9 +89,7 @@ server.listen(port, '127.0.0.1', () => {
         enabled: jwt,
         defaultResource: () => undefined,
         useGrantedResource: () => true,
-        getResourceServerInfo: (ctx, audience) => ({
-          scope: scopes.join(' '), audience, accessTokenTTL: accessTTL, accessTokenFormat: 'jwt', jwt: { sign: { alg: 'ES256' } },
-        }),
+        getResourceServerInfo: (ctx, audience) => resourceServer(audience),
       },
     },
     extraTokenClaims: () => ({ 'wlcg.ver': '1.0' }),
@@ -111,9 +112,9 @@ server.listen(port, '127.0.0.1', () => {
     }
     ctx.redirect(await provider.interactionResult(ctx.req, ctx.res, result));
   });
-  // The exchange of an opaque access token for a narrower one.
+  // The exchange of an opaque access token for a narrower one, or for one for an audience: a JWT.
   provider.registerGrantType(exchange, async (ctx) => {
-    const { subject_token: token, scope } = ctx.oidc.params;
+    const { subject_token: token, scope, audience } = ctx.oidc.params;
     const subject = await provider.AccessToken.find(token);
     if (!subject) throw new errors.InvalidRequest('the subject token is not one of ours');
     const asked = (scope ?? subject.scope).split(' ');
@@ -121,6 +122,7 @@ server.listen(port, '127.0.0.1', () => {
     const made = new provider.AccessToken({
       accountId: subject.accountId, grantId: subject.grantId, client: ctx.oidc.client, gty: 'exchange', scope: asked.join(' '),
     });
+    if (jwt && audience) made.resourceServer = new provider.ResourceServer(audience, resourceServer(audience));
     ctx.body = {
       access_token: await made.save(), issued_token_type: 'urn:ietf:params:oauth:token-type:access_token', token_type: 'Bearer', expires_in: made.expiration, scope: made.scope,
     };
