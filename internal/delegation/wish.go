@@ -183,8 +183,8 @@ func (m *moment) UnmarshalJSON(text []byte) error {
 	}
 	if text, ok := strings.CutPrefix(s, "+"); ok && text != "" {
 		unit, ok := units()[text[len(text)-1]]
-		count, err := strconv.ParseUint(text[:len(text)-1], 10, 31)
-		if !ok || err != nil || count > uint64(maxLifetime/unit) {
+		count, err := strconv.Atoi(text[:len(text)-1])
+		if !ok || err != nil || count < 0 || text[0] == '+' || time.Duration(count) > maxLifetime/unit {
 			return Invalid("%.40q is not a time", s)
 		}
 		*m = moment{after: true, span: time.Duration(count) * unit}

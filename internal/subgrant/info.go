@@ -46,7 +46,7 @@ func (s *Service) introspect(ctx context.Context, token material.Secret, from As
 }
 
 // act uses the token for something other than an access token, which judge allows.
-func (s *Service) act(ctx context.Context, token material.Secret, from Asker, event, comment string, judge func(delegation.SubGrant) error) (delegation.SubGrant, *Issued, error) {
+func (s *Service) act(ctx context.Context, token material.Secret, from Asker, event string, judge func(delegation.SubGrant) error) (delegation.SubGrant, *Issued, error) {
 	shown, _, err := s.present(ctx, token, from)
 	if err != nil {
 		return delegation.SubGrant{}, nil, err
@@ -60,7 +60,7 @@ func (s *Service) act(ctx context.Context, token material.Secret, from Asker, ev
 		if u, err = s.use(c, shown, delegation.Use{Address: from.addr(), At: now}); err != nil {
 			return delegation.Change{}, err
 		}
-		u.change.Events = append(u.change.Events, from.event(shown.ID, event, comment, now))
+		u.change.Events = append(u.change.Events, from.event(shown.ID, event, "", now))
 		return u.noted(from, now), nil
 	})
 	if err != nil {
@@ -73,7 +73,7 @@ func (s *Service) act(ctx context.Context, token material.Secret, from Asker, ev
 // Authorize uses the token for something that is not in this package, which needs a capability.
 // Event is the name under which the history shows it.
 func (s *Service) Authorize(ctx context.Context, token material.Secret, capability, event string, from Asker) (update *Issued, err error) {
-	_, update, err = s.act(ctx, token, from, event, "", func(g delegation.SubGrant) error { return capable(g, "", capability) })
+	_, update, err = s.act(ctx, token, from, event, func(g delegation.SubGrant) error { return capable(g, "", capability) })
 	return update, s.refusal(ctx, err)
 }
 
@@ -97,7 +97,7 @@ func (s *Service) history(ctx context.Context, token material.Secret, ids []stri
 		}
 		event = "tokeninfo_history_other_token"
 	}
-	_, update, err := s.act(ctx, token, from, event, "", func(g delegation.SubGrant) error {
+	_, update, err := s.act(ctx, token, from, event, func(g delegation.SubGrant) error {
 		if g.Capabilities.Covers(delegation.CapabilityHistoryAny) && len(ids) > 0 {
 			return nil
 		}
@@ -159,7 +159,7 @@ func descendants(family []delegation.SubGrant, id string) (ids []string) {
 
 // Subtokens returns the tree below the token's sub-grant, itself the only root.
 func (s *Service) Subtokens(ctx context.Context, token material.Secret, from Asker) (Trees, error) {
-	self, update, err := s.act(ctx, token, from, "tokeninfo_subtokens", "", func(g delegation.SubGrant) error {
+	self, update, err := s.act(ctx, token, from, "tokeninfo_subtokens", func(g delegation.SubGrant) error {
 		return capable(g, "", delegation.CapabilitySubtokens)
 	})
 	if err != nil {
@@ -171,7 +171,7 @@ func (s *Service) Subtokens(ctx context.Context, token material.Secret, from Ask
 
 // List returns all sub-grants of the account that are in force.
 func (s *Service) List(ctx context.Context, token material.Secret, from Asker) (Trees, error) {
-	self, update, err := s.act(ctx, token, from, "tokeninfo_list_mytokens", "", func(g delegation.SubGrant) error {
+	self, update, err := s.act(ctx, token, from, "tokeninfo_list_mytokens", func(g delegation.SubGrant) error {
 		return capable(g, "", delegation.CapabilityList)
 	})
 	if err != nil {

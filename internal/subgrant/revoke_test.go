@@ -167,12 +167,12 @@ func TestAGrantThatCannotBeEndedNowIsEndedLater(t *testing.T) {
 	both(t, func(t *testing.T, w *world) {
 		root := w.root(`{}`)
 		grants := w.Grants
-		w.Service.Grants = brokenGrants{grants}
+		w.Grants = brokenGrants{grants}
 		w.revoke("the last", root.Token, subgrant.RevokeWish{}, "")
 		if err := w.Sweep(t.Context()); err == nil {
 			t.Error("nobody hears of it")
 		}
-		w.Service.Grants = grants
+		w.Grants = grants
 		check(t, w.Sweep(t.Context()))
 		if len(w.ended) != 1 {
 			t.Errorf("ended: %v", w.ended)

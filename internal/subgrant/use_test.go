@@ -449,7 +449,7 @@ func TestTwoUsesOfARotatingTokenAtOnce(t *testing.T) {
 		var arrived sync.WaitGroup
 		arrived.Add(n)
 		grants := &meeting{Grants: w.Grants, arrived: &arrived}
-		w.Service.Grants = grants
+		w.Grants = grants
 		var wg sync.WaitGroup
 		updates := make(chan *subgrant.Issued, n)
 		for range n {
@@ -467,7 +467,7 @@ func TestTwoUsesOfARotatingTokenAtOnce(t *testing.T) {
 		if len(updates) != 1 {
 			t.Fatalf("%d successors", len(updates))
 		}
-		w.Service.Grants = grants.Grants
+		w.Grants = grants.Grants
 		w.works("the successor", *<-updates)
 	})
 }
