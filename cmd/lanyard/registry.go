@@ -11,16 +11,18 @@ import (
 	"github.com/lanyardhq/lanyard/internal/deliver/s3cmd"
 	"github.com/lanyardhq/lanyard/internal/deliver/s3fs"
 	"github.com/lanyardhq/lanyard/internal/deliver/shell"
+	"github.com/lanyardhq/lanyard/internal/kind/grant"
 	"github.com/lanyardhq/lanyard/internal/kind/proxy"
 	"github.com/lanyardhq/lanyard/internal/kind/s3key"
 )
 
 // kinds are the kinds of credential: a new one is one package and one line here.
-func kinds(proxies *proxy.Kind) map[string]credential.Kind {
+func kinds(proxies *proxy.Kind, grants *grant.Kind) map[string]credential.Kind {
 	all := map[string]credential.Kind{}
 	for _, k := range []credential.Kind{
 		s3key.Kind{},
 		proxies,
+		grants,
 	} {
 		all[k.Name()] = k
 	}

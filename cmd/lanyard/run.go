@@ -63,11 +63,14 @@ type part struct {
 func (s *server) parts() []part {
 	c := s.config
 	parts := []part{{"store", s.store.Run}, {"login", s.login.Run}}
-	if c.Has(config.IssuerRole) {
-		parts = append(parts, part{"signing keys", s.signing.Run})
+	if c.Has(config.IssuerRole) || c.Has(config.APIRole) || c.Has(config.PortalRole) { // all of which mint
+		parts = append(parts, part{"signing keys", s.tokens.signing.Run})
 	}
 	if c.Has(config.WorkerRole) {
 		parts = append(parts, part{"worker", s.broker.Run})
+	}
+	if len(c.Providers) > 0 { // who hands out tokens also refreshes them
+		parts = append(parts, part{"grants", s.tokens.custody.Run}, part{"mytokens", s.tokens.subgrants.Run})
 	}
 	// Without a gateway of its own a server still follows the feed, to know how far it has come.
 	if c.Has(config.GatewayRole) {

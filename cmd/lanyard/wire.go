@@ -27,7 +27,6 @@ import (
 	"github.com/lanyardhq/lanyard/internal/objectstore/embedded"
 	"github.com/lanyardhq/lanyard/internal/objectstore/s3"
 	"github.com/lanyardhq/lanyard/internal/portal"
-	"github.com/lanyardhq/lanyard/internal/signing"
 	"github.com/lanyardhq/lanyard/internal/store"
 	"github.com/lanyardhq/lanyard/internal/store/seal"
 )
@@ -48,7 +47,7 @@ type server struct {
 	login    *login.Login
 	gateway  *gateway.Gateway
 	issuer   *issuer.Issuer
-	signing  *signing.Keys
+	tokens   tokenParts
 	api      *httpapi.API
 	portal   *portal.Portal
 }
@@ -76,9 +75,12 @@ func wire(ctx context.Context, c config.Config, log *slog.Logger) (_ *server, er
 	if err := s.wireProxies(); err != nil {
 		return nil, err
 	}
+	if err := s.wireMinting(); err != nil {
+		return nil, err
+	}
 	s.table = keytable.New(s.store, time.Now, log)
 	s.broker = &broker.Broker{
-		Kinds:    kinds(s.proxies),
+		Kinds:    kinds(s.proxies, s.tokens.kind),
 		Rules:    c.Rules(),
 		Store:    s.store,
 		Backend:  &s3.Backend{Client: s.upstream},
@@ -87,6 +89,9 @@ func wire(ctx context.Context, c config.Config, log *slog.Logger) (_ *server, er
 		Log:      log,
 		Reveal:   c.Reveal == "always",
 		Limits:   c.BrokerLimits(),
+	}
+	if err := s.wireCustody(); err != nil {
+		return nil, err
 	}
 	if err := s.applyProjects(ctx); err != nil {
 		return nil, err
@@ -98,12 +103,12 @@ func wire(ctx context.Context, c config.Config, log *slog.Logger) (_ *server, er
 		Region: c.S3.Region, SigV2: c.S3.SigV2, Now: time.Now, Log: log}); err != nil {
 		return nil, err
 	}
-	s.api = &httpapi.API{Broker: s.broker, Login: s.login, Targets: targets(), Endpoint: c.S3.URL, Region: c.S3.Region,
+	s.api = &httpapi.API{Broker: s.broker, Login: s.login, Custody: s.tokens.custody, Subgrants: s.tokens.subgrants, Targets: targets(), Endpoint: c.S3.URL, Region: c.S3.Region,
 		Grid:      httpapi.Grid{Authority: s.grid.authority, CA: s.grid.ca, Import: s.importNow},
 		PerMinute: c.Limits.APIPerMinute, Now: time.Now, Log: log}
 	s.portal = &portal.Portal{Broker: s.broker, Login: s.login, Targets: targets(), Title: c.Title, Help: c.Help, URL: c.Portal.URL,
 		Endpoint: c.S3.URL, Region: c.S3.Region, Now: time.Now, Log: log,
-		Ways: portal.Ways{Certificate: c.Grid.OnlineCA.Enabled, Secrets: c.Grid.StoredSecrets}}
+		Tokens: s.tokenPages(), Ways: portal.Ways{Certificate: c.Grid.OnlineCA.Enabled, Secrets: c.Grid.StoredSecrets}}
 	return s, nil
 }
 
@@ -204,8 +209,7 @@ func (s *server) wireSignIn() (err error) {
 		}
 		clients = append(clients, client)
 	}
-	s.signing = signing.New(signing.Config{Algorithms: []string{signing.ES256, signing.RS256}, Store: s.store, Now: time.Now, Log: s.log})
-	s.issuer, err = issuer.New(issuer.Config{URL: c.Portal.URL, Clients: clients, Login: s.login, Keys: s.signing, Record: s.store.Record, Now: time.Now, Log: s.log})
+	s.issuer, err = issuer.New(issuer.Config{URL: c.Portal.URL, Clients: clients, Login: s.login, Keys: s.tokens.signing, Minter: s.tokens.minter, Grants: s, Record: s.store.Record, Now: time.Now, Log: s.log})
 	return err
 }
 
@@ -223,6 +227,9 @@ func (s *server) site() (http.Handler, error) {
 	}
 	if s.config.Has(config.IssuerRole) {
 		s.issuer.Mount(mux)
+	}
+	if s.config.Has(config.IssuerRole) && s.tokens.mytoken != nil {
+		mux.Handle(myTokenPath+"/", s.tokens.mytoken.Handler())
 	}
 	if s.config.Has(config.PortalRole) {
 		mux.Handle("/", s.portal.Handler())

@@ -3,11 +3,14 @@ package httpapi
 import (
 	"cmp"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/lanyardhq/lanyard/api"
 	"github.com/lanyardhq/lanyard/internal/credential"
 	"github.com/lanyardhq/lanyard/internal/custody"
+	"github.com/lanyardhq/lanyard/internal/delegation"
+	"github.com/lanyardhq/lanyard/internal/fault"
 	"github.com/lanyardhq/lanyard/internal/grant"
 	"github.com/lanyardhq/lanyard/internal/httpapi/call"
 )
@@ -20,6 +23,8 @@ func (a *API) grantRoutes(add func(pattern string, serve func(*call.Call) (any, 
 	add("POST /credentials/{credential}/approval", a.approve)
 	add("POST /credentials/{credential}/token", a.token)
 	add("POST /credentials/{credential}/narrow", a.narrow)
+	add("GET /credentials/{credential}/subgrants", a.listSubgrants)
+	add("DELETE /subgrants/{subgrant}", a.endSubgrant, "recursive")
 }
 
 func (a *API) listProviders(c *call.Call) (any, error) {
@@ -98,6 +103,35 @@ func (a *API) narrow(c *call.Call) (any, error) {
 		return nil, err
 	}
 	return a.show(c, x)
+}
+
+func (a *API) listSubgrants(c *call.Call) (any, error) {
+	x, _, err := a.Custody.Find(c.Context(), c.By, c.PathValue("credential"))
+	if err != nil {
+		return nil, err
+	}
+	all, err := a.Subgrants.Tree(c.Context(), c.By, x.ID)
+	if err != nil {
+		return nil, err
+	}
+	return list(a, api.SchemaSubgrants, all, nil, a.subgrantOf), nil
+}
+
+func (a *API) endSubgrant(c *call.Call) (any, error) {
+	recursive, err := strconv.ParseBool(cmp.Or(c.URL.Query().Get("recursive"), "false"))
+	if err != nil {
+		return nil, fault.New(fault.Invalid, "recursive is true or false")
+	}
+	return nil, a.Subgrants.End(c.Context(), c.By, c.PathValue("subgrant"), recursive)
+}
+
+func (a *API) subgrantOf(s delegation.SubGrant) api.Subgrant {
+	w := api.Subgrant{ID: s.ID, CredentialID: s.GrantID, ParentID: s.ParentID, Name: s.Name, Application: s.Application, Capabilities: some(s.Capabilities),
+		State: "active", Reason: string(s.Reason), CreatedAt: s.CreatedAt, ExpiresAt: s.ExpiresAt, EndedAt: s.EndedAt, Address: s.Address}
+	if !s.Alive(a.Now()) {
+		w.State = "ended"
+	}
+	return w
 }
 
 // grants renders what grants among cs have beyond other credentials, by credential id.

@@ -18,6 +18,7 @@ import (
 	"github.com/lanyardhq/lanyard/internal/httpapi/call"
 	"github.com/lanyardhq/lanyard/internal/identity"
 	"github.com/lanyardhq/lanyard/internal/login"
+	"github.com/lanyardhq/lanyard/internal/subgrant"
 	"github.com/lanyardhq/lanyard/material"
 )
 
@@ -26,6 +27,8 @@ type API struct {
 	Broker  *broker.Broker
 	Login   *login.Login
 	Custody *custody.Custody
+	// Subgrants are what people passed on of grants, as mytokens.
+	Subgrants *subgrant.Service
 	// Targets are the clients that a configuration can be written for.
 	Targets []deliver.Target
 	// Endpoint and Region are the gateway's, as clients are configured with them.
@@ -81,6 +84,7 @@ func (a *API) Routes() []call.Route {
 	add("GET /credentials/{credential}/configurations", a.listConfigurations)
 	add("GET /credentials/{credential}/configurations/{client}", a.configuration)
 
+	a.grantRoutes(add)
 	a.voRoutes(add, open)
 
 	add("GET /accounts", a.listAccounts, "kind", "issuer", "search", "limit")

@@ -21,6 +21,7 @@ var bodies = map[string]string{
 	"POST /projects/{project}/robots":           `{"name":"spy"}`,
 	"POST /credentials/{credential}/extend":     `{"life":3600}`,
 	"PUT /credentials/{credential}/chain":       `{"chain":"-----BEGIN CERTIFICATE-----"}`,
+	"POST /credentials/{credential}/narrow":     `{"scopes":["storage.read:/climate/a"]}`,
 	"POST /accounts/{account}/freeze":           `{"reason":"spite"}`,
 
 	"PUT /vos/{vo}/members":                        `{"subject":"/DC=org/CN=Spy"}`,
@@ -44,6 +45,7 @@ func TestStrangersLearnNothing(t *testing.T) {
 	anna := w.as(t, "anna")
 	k := w.key(t, "anna", "462000008")
 	held, _ := w.delegation(t, "anna")
+	approved := w.grant(t, "anna")
 	robot, err := anna.CreateRobot(t.Context(), "462000008", api.RobotOrder{Name: "nightly"})
 	check(t, err)
 	sessions, err := anna.ListSessions(t.Context())
@@ -52,10 +54,10 @@ func TestStrangersLearnNothing(t *testing.T) {
 	check(t, err)
 
 	theirs := map[string][]string{
-		"project": {k.ProjectID, k.Project}, "credential": {k.ID, k.AccessKeyID, held.ID}, "robot": {robot.ID}, "account": {k.OwnerID, robot.ID, "anna"},
+		"project": {k.ProjectID, k.Project}, "credential": {k.ID, k.AccessKeyID, held.ID, approved.ID}, "robot": {robot.ID}, "account": {k.OwnerID, robot.ID, "anna"},
 		"session": {sessions.Items[0].ID, sessions.Items[1].ID}, "client": {"rclone"},
 		"vo": {"climate"}, "member": {member.ID},
-		"owner": {k.OwnerID}, "subject": {k.ID, held.ID, k.AccessKeyID, k.OwnerID, k.ProjectID}, "actor": {k.OwnerID},
+		"owner": {k.OwnerID}, "subject": {k.ID, held.ID, approved.ID, k.AccessKeyID, k.OwnerID, k.ProjectID}, "actor": {k.OwnerID},
 	}
 	before := w.everything(t)
 	tried := 0

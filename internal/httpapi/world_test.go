@@ -21,15 +21,19 @@ import (
 
 	"github.com/lanyardhq/lanyard/api"
 	"github.com/lanyardhq/lanyard/client"
+	"github.com/lanyardhq/lanyard/internal/audit"
 	"github.com/lanyardhq/lanyard/internal/authority"
 	"github.com/lanyardhq/lanyard/internal/broker"
 	"github.com/lanyardhq/lanyard/internal/credential"
+	"github.com/lanyardhq/lanyard/internal/custody"
 	"github.com/lanyardhq/lanyard/internal/deliver"
 	"github.com/lanyardhq/lanyard/internal/deliver/rclone"
 	"github.com/lanyardhq/lanyard/internal/deliver/s3cmd"
+	"github.com/lanyardhq/lanyard/internal/grant"
 	"github.com/lanyardhq/lanyard/internal/httpapi"
 	"github.com/lanyardhq/lanyard/internal/httpapi/call"
 	"github.com/lanyardhq/lanyard/internal/identity"
+	grants "github.com/lanyardhq/lanyard/internal/kind/grant"
 	"github.com/lanyardhq/lanyard/internal/kind/proxy"
 	"github.com/lanyardhq/lanyard/internal/kind/proxy/gridtest"
 	"github.com/lanyardhq/lanyard/internal/kind/s3key"
@@ -37,6 +41,7 @@ import (
 	"github.com/lanyardhq/lanyard/internal/project"
 	"github.com/lanyardhq/lanyard/internal/store"
 	"github.com/lanyardhq/lanyard/internal/store/seal"
+	"github.com/lanyardhq/lanyard/internal/subgrant"
 	"github.com/lanyardhq/lanyard/internal/vo"
 	"github.com/lanyardhq/lanyard/material"
 )
@@ -91,6 +96,14 @@ type gateways struct{}
 
 func (gateways) Await(context.Context, int64) error { return nil }
 
+// minter makes tokens of our own issuer for an hour.
+type minter struct{ *world }
+
+func (m minter) Mint(_ context.Context, c credential.Credential, w grant.Wish) (grant.Tokens, error) {
+	return grant.Tokens{Access: material.Secret("token-" + rand.Text()), AccessExpiresAt: m.clock().Add(time.Hour), Scopes: w.Scopes, Audiences: w.Audiences,
+		Subject: c.OwnerID}, nil
+}
+
 func check(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
@@ -108,8 +121,10 @@ func newWorld(t *testing.T) *world {
 	log := slog.New(slog.NewJSONHandler(w, nil))
 	w.grid = gridtest.New(t, w.clock)
 	proxies := &proxy.Kind{Trust: w.grid.Trust, Anchors: w.grid.Anchors(), Keys: w.grid, CA: w.grid, Attributes: w.grid.Attributes, Now: w.clock}
-	b := &broker.Broker{Kinds: map[string]credential.Kind{"s3key": s3key.Kind{}, "proxy": proxies}, Store: s, Gateways: gateways{}, Now: w.clock, Log: log,
-		Rules: map[string]credential.Lifetime{"s3key": {Default: 48 * time.Hour, Max: 168 * time.Hour}, "proxy": {Default: 48 * time.Hour, Max: 720 * time.Hour}}}
+	provider := grant.Provider{ID: "lanyard", Type: grant.Lanyard, Title: "Ourselves", Issuer: "http://localhost", Scopes: []string{"storage.read:/climate"}}
+	b := &broker.Broker{Kinds: map[string]credential.Kind{"s3key": s3key.Kind{}, "proxy": proxies,
+		"grant": &grants.Kind{Providers: map[string]grant.Provider{"lanyard": provider}}}, Store: s, Gateways: gateways{}, Now: w.clock, Log: log,
+		Rules: map[string]credential.Lifetime{"s3key": {Default: 48 * time.Hour, Max: 168 * time.Hour}, "proxy": {Default: 48 * time.Hour, Max: 720 * time.Hour}, "grant": {Default: 720 * time.Hour, Max: 720 * time.Hour}}}
 	hash, err := login.HashPassword(password)
 	check(t, err)
 	l, err := login.New(login.Config{URL: "http://localhost", Store: s, Now: w.clock, Log: log, Local: login.Local{Users: []login.LocalUser{
@@ -122,7 +137,12 @@ func newWorld(t *testing.T) *world {
 		{Project: project.Project{Name: "465000123", Title: "Sea ice"}, Members: []broker.ConfigMember{{Issuer: "local", Subject: "chiara", Role: identity.User}}},
 	})
 	check(t, err)
-	w.API = &httpapi.API{Broker: b, Login: l, Targets: []deliver.Target{rclone.Target{}, s3cmd.Target{}}, Endpoint: "https://s3.example.org",
+	keeper := &custody.Custody{Store: s, Providers: map[string]custody.Provider{"lanyard": {Provider: provider}}, Mint: minter{w}, Portal: "http://localhost", Now: w.clock, Log: log,
+		Issue: func(ctx context.Context, by identity.Actor, o credential.Order, once audit.Once) (credential.Credential, error) {
+			got, err := b.Issue(ctx, by, o, once)
+			return got.Credential, err
+		}}
+	w.API = &httpapi.API{Broker: b, Login: l, Custody: keeper, Subgrants: &subgrant.Service{Flows: s, Store: s, Now: w.clock}, Targets: []deliver.Target{rclone.Target{}, s3cmd.Target{}}, Endpoint: "https://s3.example.org",
 		Region: "lanyard", Now: w.clock, Log: log, Grid: grid(s, w, log)}
 	w.serve(t)
 	return w
