@@ -21,6 +21,7 @@ import (
 	"github.com/lanyardhq/lanyard/internal/cli/console"
 	"github.com/lanyardhq/lanyard/internal/cli/programs"
 	"github.com/lanyardhq/lanyard/internal/cli/proxy"
+	"github.com/lanyardhq/lanyard/internal/cli/token"
 	"github.com/lanyardhq/lanyard/internal/cli/vomsproxy"
 	"github.com/lanyardhq/lanyard/internal/config"
 	"github.com/lanyardhq/lanyard/internal/objectstore/embedded"
@@ -55,6 +56,7 @@ func commandLine() int {
 	c := &console.Console{Streams: console.Standard(os.Stdin, os.Stdout, os.Stderr), Getenv: os.Getenv, Now: time.Now, Zone: time.Local,
 		Version: version, Host: host, Keyring: signin.SystemKeyring(os.Getenv), OpenBrowser: cli.Browser(os.Getenv)}
 	more := programs.Commands(programs.Config{Console: c, Targets: targets(), Program: program, Environ: os.Environ()})
-	more = append(more, admin.Command(c, config.DataDir(os.Geteuid(), os.Getenv)), proxyCommand(ctx, c), serveCommand(), configCommand())
+	more = append(more, admin.Command(c, config.DataDir(os.Geteuid(), os.Getenv)), proxyCommand(ctx, c),
+		token.Command(token.Config{Console: c, UID: os.Geteuid()}), serveCommand(), configCommand())
 	return cli.Run(ctx, cli.Config{Console: c, More: more}, proxy.Spell(os.Args[1:]))
 }

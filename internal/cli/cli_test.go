@@ -24,6 +24,7 @@ import (
 	"github.com/lanyardhq/lanyard/internal/cli/console"
 	"github.com/lanyardhq/lanyard/internal/cli/programs"
 	"github.com/lanyardhq/lanyard/internal/cli/proxy"
+	"github.com/lanyardhq/lanyard/internal/cli/token"
 	"github.com/lanyardhq/lanyard/internal/deliver"
 	"github.com/lanyardhq/lanyard/internal/deliver/awscli"
 	"github.com/lanyardhq/lanyard/internal/deliver/rclone"
@@ -44,6 +45,7 @@ func config(c *console.Console) cli.Config {
 	}
 	more := programs.Commands(programs.Config{Console: c, Targets: targets(), Program: program, Environ: os.Environ()})
 	more = append(more, proxy.Command(proxy.Config{Console: c, UID: os.Getuid(), Hosts: []string{c.Host}, Classic: func([]string) int { return 0 }}))
+	more = append(more, token.Command(token.Config{Console: c, UID: os.Getuid()}))
 	return cli.Config{Console: c, More: append(more, admin.Command(c, "/var/lib/lanyard"))}
 }
 

@@ -95,6 +95,7 @@ const environment = `Environment variables
   LANYARD_NO_INPUT    1: never ask anything, as --no-input
   NO_COLOR            no colours; CLICOLOR_FORCE=1: colours also in pipes
   BROWSER             the program that opens the sign-in page
+  XDG_RUNTIME_DIR     where programs look for a bearer token: bt_u, your number
   X509_USER_PROXY     your proxy file (/tmp/x509up_u and your number)
   X509_USER_CERT      your certificate, with X509_USER_KEY (~/.globus/…)
   X509_CERT_DIR       trusted authorities (/etc/grid-security/certificates)
@@ -104,7 +105,7 @@ Files
 
   $XDG_CONFIG_HOME/lanyard/config.yaml  your own settings: server, project
   $XDG_STATE_HOME/lanyard/              sign-ins (0600), caches
-  $XDG_RUNTIME_DIR/lanyard/             short-lived keys (0600)
+  $XDG_RUNTIME_DIR/lanyard/             short-lived keys, tokens (0600)
 
 A flag wins over the environment, that over the file, that over the server
 where you signed in last. Tokens rest in the system's keyring where one

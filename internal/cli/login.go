@@ -12,6 +12,7 @@ import (
 	"github.com/lanyardhq/lanyard/client"
 	"github.com/lanyardhq/lanyard/internal/cli/console"
 	"github.com/lanyardhq/lanyard/internal/cli/shortkey"
+	"github.com/lanyardhq/lanyard/internal/cli/tokens"
 	"github.com/lanyardhq/lanyard/internal/signin"
 	"github.com/lanyardhq/lanyard/material"
 	"github.com/spf13/cobra"
@@ -213,12 +214,14 @@ func (a *app) logout() *cobra.Command {
 		}}
 }
 
-// endShortKeys ends what programs on this machine were given in the person's name.
+// endShortKeys ends what programs on this machine were given in the person's name, and forgets the
+// tokens that were kept for them.
 func (a *app) endShortKeys(ctx context.Context, server string) error {
 	owner, err := a.Who()
 	if err != nil {
 		return nil //nolint:nilerr // there is no sign-in, so there are none
 	}
+	(&tokens.Cache{Dir: a.RuntimeDir(), Owner: owner, Now: a.Now}).Drop()
 	keys := (&shortkey.Pocket{Dir: a.RuntimeDir(), Owner: owner, Now: a.Now}).Drop(server)
 	if len(keys) == 0 {
 		return nil
