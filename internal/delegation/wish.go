@@ -181,13 +181,8 @@ func (m *moment) UnmarshalJSON(text []byte) error {
 	if err := json.Unmarshal(text, &s); err != nil {
 		return err
 	}
-	if text, ok := strings.CutPrefix(s, "+"); ok && text != "" {
-		unit, ok := units()[text[len(text)-1]]
-		count, err := strconv.Atoi(text[:len(text)-1])
-		if !ok || err != nil || count < 0 || text[0] == '+' || time.Duration(count) > maxLifetime/unit {
-			return Invalid("%.40q is not a time", s)
-		}
-		*m = moment{after: true, span: time.Duration(count) * unit}
+	if span, ok := after(s); ok {
+		*m = moment{after: true, span: span}
 		return nil
 	}
 	at, err := time.Parse("2006-01-02 15:04", s)
@@ -196,6 +191,20 @@ func (m *moment) UnmarshalJSON(text []byte) error {
 	}
 	*m = moment{at: at}
 	return nil
+}
+
+// after reads "+7d".
+func after(s string) (time.Duration, bool) {
+	text, ok := strings.CutPrefix(s, "+")
+	if !ok || text == "" {
+		return 0, false
+	}
+	unit, ok := units()[text[len(text)-1]]
+	count, err := strconv.Atoi(text[:len(text)-1])
+	if !ok || err != nil || count < 0 || text[0] == '+' || time.Duration(count) > maxLifetime/unit {
+		return 0, false
+	}
+	return time.Duration(count) * unit, true
 }
 
 func units() map[byte]time.Duration {

@@ -31,7 +31,7 @@ func (s *Service) start(ctx context.Context, w delegation.Wish, from Asker) (Flo
 	if err != nil {
 		return Flow{}, err
 	}
-	p, ok := s.provider(func(p grant.Provider) bool { return sameURL(p.Issuer, w.Issuer) })
+	p, ok := s.provider(func(p grant.Provider) bool { return p.Issuer != "" && sameURL(p.Issuer, w.Issuer) })
 	if !ok {
 		return Flow{}, delegation.UnknownIssuer()
 	}
@@ -288,6 +288,9 @@ func (s *Service) poll(ctx context.Context, polling material.Secret, from Asker)
 		}
 		return Issued{}, delegation.Pending()
 	case delegation.Accepted:
+		if over { // from now on Run ends the grant
+			return Issued{}, delegation.ExpiredCode()
+		}
 	default:
 		return Issued{}, delegation.BadCode()
 	}
@@ -301,8 +304,6 @@ func (s *Service) poll(ctx context.Context, polling material.Secret, from Asker)
 		return s.issue(ctx, f, h, from)
 	case h.Grant.Status != credential.Intended: // ended, or frozen: the provider, the person or the operator said no
 		return Issued{}, delegation.BadCode()
-	case over:
-		return Issued{}, delegation.ExpiredCode()
 	}
 	return Issued{}, delegation.Pending()
 }
@@ -311,7 +312,7 @@ func (s *Service) poll(ctx context.Context, polling material.Secret, from Asker)
 // be made, so that it does not matter who died in between.
 func (s *Service) issue(ctx context.Context, f delegation.Flow, h delegation.Holder, from Asker) (Issued, error) {
 	tokens, err := s.Grants.TokenOf(ctx, f.GrantID, grant.Wish{})
-	if r, ok := errors.AsType[*grant.Refusal](err); ok && r.Class == grant.Dead {
+	if r, ok := errors.AsType[*grant.Refusal](err); ok && r.Class == grant.Dead || fault.CodeOf(err) == fault.Conflict {
 		return Issued{}, s.fail(ctx, f)
 	}
 	if err != nil {
