@@ -60,27 +60,31 @@ func newClient(c Client) (*client, error) {
 		c.Algorithm = rs256
 	}
 	k := &client{Client: c, secret: sha256.Sum256([]byte(c.Secret.Reveal())), grace: defaultGrace}
-	if c.RefreshGrace != nil {
-		k.grace = *c.RefreshGrace
-	}
-	if k.grace < 0 || k.grace > longestGrace {
-		return k, fault.New(fault.Invalid, "client %q: refresh_grace is from 0 to %s", c.ID, longestGrace)
-	}
 	if c.ID == "" || len(c.ID) > 100 {
 		return k, fault.New(fault.Invalid, "client %.60q: an id has 1 to 100 characters", c.ID)
 	}
 	if c.Algorithm != rs256 && c.Algorithm != es256 {
 		return k, fault.New(fault.Invalid, "client %q: algorithm %q is not %s or %s", c.ID, c.Algorithm, rs256, es256)
 	}
+	if c.RefreshGrace != nil {
+		k.grace = *c.RefreshGrace
+	}
+	if k.grace < 0 || k.grace > longestGrace {
+		return k, fault.New(fault.Invalid, "client %q: refresh_grace is from 0 to %s", c.ID, longestGrace)
+	}
+	return k, checkRedirects(c)
+}
+
+func checkRedirects(c Client) error {
 	if len(c.RedirectURIs) == 0 {
-		return k, fault.New(fault.Invalid, "client %q has no redirect URI", c.ID)
+		return fault.New(fault.Invalid, "client %q has no redirect URI", c.ID)
 	}
 	for _, s := range c.RedirectURIs {
 		if u, err := url.Parse(s); err != nil || u.Host == "" || u.Fragment != "" || u.User != nil || u.Scheme != "https" && u.Scheme != "http" {
-			return k, fault.New(fault.Invalid, "client %q: redirect URI %q is not an address of the web", c.ID, s)
+			return fault.New(fault.Invalid, "client %q: redirect URI %q is not an address of the web", c.ID, s)
 		}
 	}
-	return k, nil
+	return nil
 }
 
 func (c *client) confidential() bool { return c.Secret != "" }

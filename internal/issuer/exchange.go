@@ -52,15 +52,11 @@ type exchangeWish struct {
 // rules name; and, by rule, an access token of another provider. Never a refresh token.
 func (s *server) TokenExchange(ctx context.Context, r *op.ClientRequest[oidc.TokenExchangeRequest]) (*op.Response, error) {
 	q := r.Data
-	switch {
-	case s.c.Minter == nil:
+	if s.c.Minter == nil {
 		return nil, oidc.ErrUnsupportedGrantType().WithDescription("there is no token exchange here")
-	case q.SubjectTokenType != oidc.AccessTokenType && q.SubjectTokenType != oidc.JWTTokenType:
-		return s.refuse(ctx, "invalid_request", "only access tokens are exchanged (subject_token_type)")
-	case q.RequestedTokenType != "" && q.RequestedTokenType != oidc.AccessTokenType && q.RequestedTokenType != oidc.JWTTokenType:
-		return s.refuse(ctx, "invalid_request", "only access tokens are given (requested_token_type)")
-	case (q.ActorToken == "") != (q.ActorTokenType == ""):
-		return s.refuse(ctx, "invalid_request", "actor_token and actor_token_type stand together")
+	}
+	if text := judgeTypes(q); text != "" {
+		return s.refuse(ctx, "invalid_request", text)
 	}
 	x := exchangeWish{client: r.Client.(*client), scopes: strings.Fields(r.Form.Get("scope"))}
 	if x.client.confidential() {
@@ -81,6 +77,22 @@ func (s *server) TokenExchange(ctx context.Context, r *op.ClientRequest[oidc.Tok
 		return s.fail(ctx, err)
 	}
 	return s.narrower(ctx, x)
+}
+
+// judgeTypes says what is wrong with the types of a request's tokens, or "".
+func judgeTypes(q *oidc.TokenExchangeRequest) string {
+	access := []oidc.TokenType{oidc.AccessTokenType, oidc.JWTTokenType}
+	switch {
+	case !slices.Contains(access, q.SubjectTokenType):
+		return "only access tokens are exchanged (subject_token_type)"
+	case q.RequestedTokenType != "" && !slices.Contains(access, q.RequestedTokenType):
+		return "only access tokens are given (requested_token_type)"
+	case (q.ActorToken == "") != (q.ActorTokenType == ""):
+		return "actor_token and actor_token_type stand together"
+	case q.ActorToken != "" && !slices.Contains(access, q.ActorTokenType):
+		return "only access tokens prove who acts (actor_token_type)"
+	}
+	return ""
 }
 
 // unproven answers for tokens that prove nothing: RFC 8693 §2.2.2 calls that invalid_request.
@@ -132,40 +144,58 @@ func (s *server) actor(ctx context.Context, c *client, token string) (*wlcg.Acto
 	return &wlcg.Actor{Issuer: s.c.URL, Subject: v.account.ID}, nil
 }
 
+// own reports whether the token is the client's, or a robot's, whose token stands for itself.
+func (x exchangeWish) own() bool {
+	return x.subject.client == x.client.ID || x.subject.client == "" && x.client.ID == CommandLine
+}
+
+// ruled reports whether the operator's rule for the client is about the token.
+func (x exchangeWish) ruled() bool {
+	return x.rule.Client != "" && (x.own() || slices.Contains(x.rule.Subjects, x.subject.client))
+}
+
+// named reports whether the token names the client as who may act with it.
+func (x exchangeWish) named() bool {
+	return x.client.confidential() && x.subject.mayAct == x.client.ID
+}
+
+// acts is who acts with the new token, and who did before them.
+func (x exchangeWish) acts(issuer string) *wlcg.Actor {
+	act := x.actor
+	switch {
+	case x.own() && act == nil:
+		return x.subject.actor
+	case act == nil:
+		act = &wlcg.Actor{Issuer: issuer, Subject: x.client.ID}
+	}
+	act.Actor = x.subject.actor
+	return act
+}
+
 // narrower mints a token of ours.
 func (s *server) narrower(ctx context.Context, x exchangeWish) (*op.Response, error) {
 	v := x.subject
-	own := v.client == x.client.ID || v.client == "" && x.client.ID == CommandLine
-	ruled := x.rule.Client != "" && (own || slices.Contains(x.rule.Subjects, v.client))
-	if acts := x.client.confidential() && v.mayAct == x.client.ID; !own && !ruled && !acts {
+	if !x.own() && !x.ruled() && !x.named() {
 		return s.refuse(ctx, "unauthorized_client", "the token is another client's, and no rule lets this one exchange it")
 	}
 	limit := v.scopes
-	if ruled {
+	if x.ruled() {
 		limit = slices.Concat(limit, x.rule.Scopes)
 	}
-	asked := x.scopes
-	if len(asked) == 0 {
-		asked = limit
+	if len(x.scopes) == 0 {
+		x.scopes = limit
 	}
-	if !minting.Covers(limit, asked) && !(own && v.all) {
+	if everything := x.own() && v.all; !everything && !minting.Covers(limit, x.scopes) {
 		return s.refuse(ctx, "invalid_scope", "more scopes were asked for than the token has")
 	}
-	audiences := x.audiences
-	if len(audiences) == 0 {
-		audiences = v.audience
+	if len(x.audiences) == 0 {
+		x.audiences = v.audience
 	}
-	act := v.actor
-	if !own || x.actor != nil {
-		if act = x.actor; act == nil {
-			act = &wlcg.Actor{Issuer: s.c.URL, Subject: x.client.ID}
-		}
-		act.Actor = v.actor
-	}
+	act := x.acts(s.c.URL)
 	if depth(act) > maxActors {
 		return s.refuse(ctx, "invalid_request", "too many have acted for others with this token")
 	}
-	t, err := s.c.Minter.Mint(ctx, minting.Order{Account: v.account, Scopes: asked, Audiences: audiences, Until: v.until,
+	t, err := s.c.Minter.Mint(ctx, minting.Order{Account: v.account, Scopes: x.scopes, Audiences: x.audiences, Until: v.until,
 		ClientID: x.client.ID, Family: v.family, Actor: act, AuthTime: v.authTime})
 	if errors.Is(err, minting.ErrToken) {
 		return s.unproven(ctx, err)

@@ -76,7 +76,7 @@ func (w *world) claims(token any, audience string, algorithms ...string) map[str
 
 func header(t testing.TB, token string) jose.Header {
 	t.Helper()
-	s, err := jose.ParseSigned(token, []jose.SignatureAlgorithm{jose.ES256, jose.RS256})
+	s, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.ES256, jose.RS256})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -275,10 +275,11 @@ func (l *Login) succeed(ctx context.Context, g *Grant, t session.Token, p Redemp
 			return ok, wrap("rotate refresh token", err)
 		}
 		// Somebody was first: the salt is theirs.
-		if _, t, _, err = l.find(ctx, p.Proof); err != nil && !unproven(err) {
-			return false, err
-		} else if err != nil || !l.graceful(t, p.Grace) {
+		switch _, t, _, err = l.find(ctx, p.Proof); {
+		case unproven(err), err == nil && !l.graceful(t, p.Grace):
 			return false, nil
+		case err != nil:
+			return false, err
 		}
 	}
 	g.Refresh, hash = successor(p.Proof, t.Salt)

@@ -48,8 +48,11 @@ func (m *Minter) Knows(scope string) bool {
 }
 
 // Scopes are kinds of scope that the policy gives somebody: "storage.read:/", as others publish
-// them, for any path.
+// them, for any path. A policy without rules gives none.
 func (m *Minter) Scopes() []string {
+	if len(m.c.Policy.Rules) == 0 {
+		return nil
+	}
 	out := []string{formatScope, wlcg.ScopeGroups}
 	for _, r := range m.c.Policy.Rules {
 		given, err := parse(fill(r.Scopes, "p"))

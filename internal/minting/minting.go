@@ -185,29 +185,37 @@ func (m *Minter) target(names []string) (target, error) {
 	if len(names) == 0 || len(names) == 1 && (names[0] == wlcg.AnyAudience || names[0] == wlcg.AnyAudienceSciTokens) {
 		return m.anywhere(names)
 	}
-	t := target{algorithm: signing.ES256}
-	for i, name := range names {
+	var t target
+	for _, name := range names {
 		a, ok := m.audiences[name]
-		switch {
-		case !ok:
+		if !ok {
 			return t, refused(ErrTarget, "no tokens are made for the audience %.100q", name)
-		case i > 0 && t.profile != profiles[a.Profile]:
+		}
+		if !t.add(a) {
 			return t, refused(ErrTarget, "no token fits all of these audiences; ask for one each")
-		case slices.Contains(t.names, name):
-			continue
-		}
-		t.names, t.profile = append(t.names, name), profiles[a.Profile]
-		if a.Algorithm == signing.RS256 {
-			t.algorithm = signing.RS256
-		}
-		if a.MaxLife > 0 && (t.maxLife == 0 || a.MaxLife < t.maxLife) {
-			t.maxLife = a.MaxLife
-		}
-		if t.mayAct = a.MayAct; len(names) > 1 {
-			t.mayAct = "" // it would act at the others too
 		}
 	}
 	return t, nil
+}
+
+// add makes t fit one more audience; false if nothing fits it and those before.
+func (t *target) add(a Audience) bool {
+	switch {
+	case len(t.names) == 0:
+		*t = target{algorithm: cmp.Or(a.Algorithm, signing.ES256), profile: profiles[a.Profile], maxLife: a.MaxLife, mayAct: a.MayAct}
+	case slices.Contains(t.names, a.Name):
+		return true
+	default:
+		t.mayAct = "" // it would act at the others too
+	}
+	t.names = append(t.names, a.Name)
+	if a.Algorithm == signing.RS256 {
+		t.algorithm = signing.RS256
+	}
+	if a.MaxLife > 0 && (t.maxLife == 0 || a.MaxLife < t.maxLife) {
+		t.maxLife = a.MaxLife
+	}
+	return t.profile == profiles[a.Profile]
 }
 
 func (m *Minter) anywhere(names []string) (target, error) {
