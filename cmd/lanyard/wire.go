@@ -202,6 +202,9 @@ func (s *server) wireSignIn() (err error) {
 	var clients []issuer.Client
 	for _, x := range c.Clients {
 		client := issuer.Client{ID: x.ID, RedirectURIs: x.RedirectURIs, Algorithm: x.Algorithm}
+		if x.RefreshGrace > 0 {
+			client.RefreshGrace = new(time.Duration(x.RefreshGrace))
+		}
 		if x.SecretFile != "" {
 			if client.Secret, err = x.SecretFile.Read(); err != nil {
 				return err

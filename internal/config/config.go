@@ -174,6 +174,9 @@ type Client struct {
 	RedirectURIs []string   `yaml:"redirect_uris"`
 	SecretFile   SecretFile `yaml:"secret_file"` // empty for a public client
 	Algorithm    string     `yaml:"algorithm"`   // of its ID tokens: RS256 if empty, or ES256
+	// RefreshGrace is how long a refresh token that was spent yields its successor once more: a minute
+	// if 0, a day at most.
+	RefreshGrace Duration `yaml:"refresh_grace"`
 }
 
 // Log says how much is logged, and how.
