@@ -17,7 +17,12 @@ func TestGuides(t *testing.T) {
 	s := newSite(t, settings{extra: fmt.Sprintf(`grid: {online_ca: {enabled: true}}
 vos:
   - {name: climate, host: localhost, port: %s, listen: "127.0.0.1:%s", project: "%s", groups: [{name: /climate/ocean}], members: [{project: "%s"}]}
-`, port, port, projectA, projectA)})
+providers: [{id: lanyard, type: lanyard, scopes: ["storage.read:/climate"]}]
+tokens:
+  audiences: [{name: "https://storage.example.org"}]
+  default_audience: https://storage.example.org
+  rules: [{project: "%s", scopes: ["storage.read:/climate"]}]
+`, port, port, projectA, projectA, projectA)})
 	anna := s.signIn("anna")
 	peers := "PATH=" + filepath.Dir(binary) + ":/usr/bin:" + os.Getenv("LANYARD_PEERS") + ":" + os.Getenv("PATH")
 	for _, line := range commands(t, "../docs/users.md") {
