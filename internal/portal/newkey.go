@@ -85,29 +85,13 @@ func (p *Portal) order(v *frame.View, f form.Key) (credential.Order, error) {
 }
 
 // live sets in an order how long somebody chose.
-func (p *Portal) live(v *frame.View, o *credential.Order, life, until string) (err error) {
+func (p *Portal) live(v *frame.View, o *credential.Order, life, until string) error {
 	if life != form.UntilDay && life != form.UntilProjectEnd {
-		if o.Life, err = time.ParseDuration(life); err != nil || o.Life <= 0 {
-			return fault.New(fault.Invalid, "choose how long the %s shall live", credential.Noun(o.Kind))
-		}
-		return nil
+		return form.Chosen(o, life, until, v.At, time.Time{}, time.Time{})
 	}
 	view, err := p.Broker.ShowProject(v.Context(), v.By, o.ProjectID)
 	if err != nil {
 		return err
 	}
-	if life == form.UntilProjectEnd {
-		o.Until = view.EndsAt
-		return nil
-	}
-	day, err := time.Parse(time.DateOnly, strings.TrimSpace(until))
-	if err != nil {
-		return fault.New(fault.Invalid, "%.20q is not a date", until).WithHint("write it like %s", v.At.Add(24*time.Hour).UTC().Format(time.DateOnly))
-	}
-	// A day means all of it, but the last day that is allowed ends when the rule says.
-	o.Until = day.Add(24*time.Hour - time.Second)
-	if latest := v.At.Add(p.Broker.Lifetime(view.Project, o.Kind).Max); latest.After(day) && latest.Before(o.Until) {
-		o.Until = latest
-	}
-	return nil
+	return form.Chosen(o, life, until, v.At, view.EndsAt, v.At.Add(p.Broker.Lifetime(view.Project, o.Kind).Max))
 }

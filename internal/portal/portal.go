@@ -27,7 +27,7 @@ var files embed.FS
 
 // A Section is further pages, which stand in the portal's frame.
 type Section interface {
-	// Templates are the pages' templates, in one folder.
+	// Templates are the pages' templates, in one folder, with parts.html that all of them share.
 	Templates() fs.FS
 	// Mount adds the pages.
 	Mount(*http.ServeMux, *frame.Site)

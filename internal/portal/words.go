@@ -27,12 +27,21 @@ func parse(more Section) (map[string]*template.Template, error) {
 		folders = append(folders, more.Templates())
 	}
 	for _, folder := range folders {
+		base, err := layout.Clone()
+		if err != nil {
+			return nil, err
+		}
+		if folder != own {
+			if _, err := base.ParseFS(folder, "parts.html"); err != nil {
+				return nil, err
+			}
+		}
 		names, err := fs.Glob(folder, "*.html")
 		if err != nil {
 			return nil, err
 		}
 		for _, name := range names {
-			t, err := layout.Clone()
+			t, err := base.Clone()
 			if err == nil {
 				t, err = t.ParseFS(folder, name)
 			}

@@ -100,6 +100,31 @@ func Ask(rule credential.Lifetime, ends, now time.Time, life, until string) Choi
 	return c
 }
 
+// Chosen sets in an order how long somebody chose: a life, or until the end of a day, or as long as
+// the project, which ends at ends. Latest is the end that the rule allows.
+func Chosen(o *credential.Order, life, until string, now, ends, latest time.Time) (err error) {
+	switch life {
+	case UntilProjectEnd:
+		o.Until = ends
+		return nil
+	case UntilDay:
+		day, err := time.Parse(time.DateOnly, strings.TrimSpace(until))
+		if err != nil {
+			return fault.New(fault.Invalid, "%.20q is not a date", until).WithHint("write it like %s", now.Add(24*time.Hour).UTC().Format(time.DateOnly))
+		}
+		// A day means all of it, but the last day that is allowed ends when the rule says.
+		o.Until = day.Add(24*time.Hour - time.Second)
+		if latest.After(day) && latest.Before(o.Until) {
+			o.Until = latest
+		}
+		return nil
+	}
+	if o.Life, err = time.ParseDuration(life); err != nil || o.Life <= 0 {
+		return fault.New(fault.Invalid, "choose how long the %s shall live", credential.Noun(o.Kind))
+	}
+	return nil
+}
+
 // Rights are what the form says that the key may do. What contradicts itself is refused, because
 // the person may have meant less than they would get.
 func (f Key) Rights() (s3key.Rights, error) {

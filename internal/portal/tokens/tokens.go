@@ -37,11 +37,25 @@ func (p *Pages) Templates() fs.FS {
 
 // Mount implements portal.Section: read it first, it is the table of pages.
 func (p *Pages) Mount(mux *http.ServeMux, site *frame.Site) {
-	for pattern, page := range map[string]func(*frame.View) error{
-		"GET /tokens": p.list,
-	} {
-		mux.Handle(pattern, site.Page(page))
+	page := func(pattern string, f func(*frame.View) error) { mux.Handle(pattern, site.Page(f)) }
+	page("GET /tokens", p.list)
+	page("GET /tokens/new", p.newGrant)
+	page("POST /tokens/new", p.order)
+	page("GET /tokens/{grant}", p.grant)
+	page("POST /tokens/{grant}/extend", p.extend)
+	page("POST /tokens/{grant}/pause", p.pause)
+	page("POST /tokens/{grant}/continue", p.resume)
+	page("GET /tokens/{grant}/narrow", p.narrowForm)
+	page("POST /tokens/{grant}/narrow", p.narrow)
+	page("GET /tokens/{grant}/end", p.endForm)
+	page("POST /tokens/{grant}/end", p.end)
+	page("GET /approvals/{grant}", p.approval)
+	page("POST /approvals/{grant}", p.decide)
+	page("GET /approvals/callback/{provider}", p.callback)
+	if p.Subgrants != nil {
+		page("GET /tokens/{grant}/subtokens/{subgrant}", p.subgrant)
+		page("POST /tokens/{grant}/subtokens/{subgrant}/end", p.endSubgrant)
+		page("GET /approvals/mytoken/{code}", p.consent)
+		page("POST /approvals/mytoken/{code}", p.decideConsent)
 	}
 }
-
-func (p *Pages) list(v *frame.View) error { return v.Redirect("/projects") }

@@ -22,7 +22,8 @@ type Event struct {
 func History(records []audit.Record) []Event {
 	var out []Event
 	for _, r := range records {
-		e := Event{At: r.At, Who: r.ActorName, Where: r.Address}
+		e := Event{At: r.At}
+		e.Who, e.Where = Doer(r)
 		_, verb, _ := strings.Cut(r.Action, ".")
 		until, _ := time.Parse(time.RFC3339, r.Detail["expires_at"]) // zero if it is not there
 		reason := credential.Reason(r.Detail["reason"])
@@ -51,13 +52,18 @@ func History(records []audit.Record) []Event {
 		default:
 			e.What = strings.ReplaceAll(verb, "_", " ")
 		}
-		switch r.Actor {
-		case "lanyard":
-			e.Who, e.Where = "", ""
-		case "operator":
-			e.Who = "the operator"
-		}
 		out = append(out, e)
 	}
 	return out
+}
+
+// Doer says who did what a record tells, from where. Both are empty for the server's own work.
+func Doer(r audit.Record) (who, where string) {
+	switch r.Actor {
+	case "lanyard":
+		return "", ""
+	case "operator":
+		return "the operator", r.Address
+	}
+	return r.ActorName, r.Address
 }

@@ -125,17 +125,18 @@ func end(r credential.Reason) string {
 	if r == credential.Expired || r == credential.Deleted {
 		return string(r)
 	}
-	return because("ended", r)
+	return Because("ended", r)
 }
 
 func freeze(r credential.Reason) string {
 	if r == credential.FrozenByOwner {
 		return "frozen"
 	}
-	return because("frozen", r)
+	return Because("frozen", r)
 }
 
-func because(what string, r credential.Reason) string {
+// Because adds to what happened why, where that needs saying.
+func Because(what string, r credential.Reason) string {
 	why := map[credential.Reason]string{
 		credential.Stopped:        "the operator stopped it",
 		credential.LeftProject:    "its owner left the project",
