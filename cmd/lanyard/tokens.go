@@ -36,7 +36,8 @@ type tokenParts struct {
 // wireMinting makes what the kind of grants needs, before there is a broker.
 func (s *server) wireMinting() (err error) {
 	c, t := s.config, &s.tokens
-	t.signing = signing.New(signing.Config{Algorithms: []string{signing.ES256, signing.RS256, signing.ES384}, Store: s.store, Now: time.Now, Log: s.log})
+	t.signing = signing.New(signing.Config{Algorithms: []string{signing.ES256, signing.RS256, subgrant.Algorithm}, Store: s.store, Now: time.Now, Log: s.log,
+		Kept: map[string]time.Duration{subgrant.Algorithm: c.Rules()[grant.Kind].Max}}) // mytokens live as long as their grants
 	if t.minter, err = minting.New(minting.Config{Issuer: c.Portal.URL, Policy: c.Tokens, Keys: t.signing, Store: s.store, Groups: s.groups, Now: time.Now}); err != nil {
 		return err
 	}

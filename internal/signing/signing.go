@@ -47,14 +47,17 @@ type Store interface {
 	PurgeSigningKeys(ctx context.Context, before time.Time) error
 }
 
-// Config is what Keys are made of. All is required.
+// Config is what Keys are made of. All but Kept is required.
 type Config struct {
 	// Algorithms are those that keys are made for. The keys of others, which another server made,
 	// are kept and can be asked for.
 	Algorithms []string
-	Store      Store
-	Now        func() time.Time
-	Log        *slog.Logger
+	// Kept is how long keys of an algorithm are published after their last signature, where that is
+	// more than two days: as long as what they signed lives.
+	Kept  map[string]time.Duration
+	Store Store
+	Now   func() time.Time
+	Log   *slog.Logger
 }
 
 // Keys are the signing keys that this server knows. They need Run, or now and then Rotate. They are
@@ -99,14 +102,22 @@ func signer(all []key, algorithm string, now time.Time) (key, bool) {
 func (k *Keys) Published(algorithms ...string) wlcg.KeySet {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
-	set := wlcg.KeySet{Keys: []wlcg.PublicKey{}}
+	set, now := wlcg.KeySet{Keys: []wlcg.PublicKey{}}, k.now()
 	for _, v := range k.all {
-		if slices.Contains(algorithms, v.SigningKey.Algorithm) {
+		algorithm := v.SigningKey.Algorithm
+		if !slices.Contains(algorithms, algorithm) {
+			continue
+		}
+		signs, _ := signer(k.all, algorithm, now) // also one that is overdue
+		if signs.SigningKey.ID == v.SigningKey.ID || now.Before(v.RetiredAt.Add(k.kept(algorithm))) {
 			set.Keys = append(set.Keys, v.Public())
 		}
 	}
 	return set
 }
+
+// kept is how long a key of the algorithm is published after its last signature.
+func (k *Keys) kept(algorithm string) time.Duration { return max(keyKept, k.c.Kept[algorithm]) }
 
 // Run makes and rotates the keys until ctx ends.
 func (k *Keys) Run(ctx context.Context) error {
@@ -142,7 +153,7 @@ func (k *Keys) Rotate(ctx context.Context) error {
 		}
 		made = true
 	}
-	if err := k.c.Store.PurgeSigningKeys(ctx, forget(all, now)); err != nil {
+	if err := k.c.Store.PurgeSigningKeys(ctx, k.forget(all, now)); err != nil {
 		return fmt.Errorf("purge signing keys: %w", err)
 	}
 	if made {
@@ -153,8 +164,12 @@ func (k *Keys) Rotate(ctx context.Context) error {
 
 // forget returns the time of which keys that ceased to sign before it are published no longer. It
 // never lies after the end of a key that is overdue and still signs.
-func forget(all []key, now time.Time) time.Time {
-	before := now.Add(-keyKept)
+func (k *Keys) forget(all []key, now time.Time) time.Time {
+	longest := keyKept
+	for _, kept := range k.c.Kept {
+		longest = max(longest, kept)
+	}
+	before := now.Add(-longest)
 	for _, v := range all {
 		if s, ok := signer(all, v.SigningKey.Algorithm, now); ok && s.RetiredAt.Before(before) {
 			before = s.RetiredAt

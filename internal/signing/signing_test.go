@@ -256,3 +256,26 @@ func TestRunMakesKeys(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestKeysAreKeptAsLongAsWhatTheySign(t *testing.T) {
+	w := newWorld(t)
+	w.keys = signing.New(signing.Config{Algorithms: []string{signing.ES256, signing.ES384}, Kept: map[string]time.Duration{signing.ES384: 30 * day},
+		Store: w.store, Now: w.clock.Now, Log: slog.New(slog.DiscardHandler)})
+	published := func() (es256, es384 int) {
+		t.Helper()
+		if err := w.keys.Rotate(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		return len(w.keys.Published(signing.ES256).Keys), len(w.keys.Published(signing.ES384).Keys)
+	}
+	published()
+	for _, c := range []struct {
+		at           time.Duration
+		es256, es384 int
+	}{{177 * day, 2, 2}, {181 * day, 2, 2}, {183 * day, 1, 2}, {209 * day, 1, 2}, {211 * day, 1, 1}} {
+		w.clock.advance(noon.Add(c.at).Sub(w.clock.Now()))
+		if es256, es384 := published(); es256 != c.es256 || es384 != c.es384 {
+			t.Errorf("after %s: %d and %d keys are published, want %d and %d", c.at, es256, es384, c.es256, c.es384)
+		}
+	}
+}
