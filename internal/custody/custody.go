@@ -48,7 +48,7 @@ type Minter interface {
 	Mint(ctx context.Context, c credential.Credential, w grant.Wish) (grant.Tokens, error)
 }
 
-// Custody keeps grants. All exported fields but Mint are required. It is used by pointer, and Run
+// Custody keeps grants. All exported fields but Mint and Every are required. It is used by pointer, and Run
 // must run in every server that uses it.
 type Custody struct {
 	Store     Store
@@ -60,6 +60,8 @@ type Custody struct {
 	Portal string
 	Now    func() time.Time
 	Log    *slog.Logger
+	// Every is how often work is looked for where there was none; 0: once a second.
+	Every time.Duration
 
 	mu      sync.Mutex
 	sites   map[string]*site   // by provider id, once they are used

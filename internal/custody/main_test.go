@@ -108,12 +108,21 @@ func (w *world) another(s custody.Store) *custody.Custody {
 		}}
 }
 
-// run runs custody and the broker's upkeep as a server does, and returns how to stop them.
+// slowly has custody look for work once a minute only, for tests of days.
+func slowly(c *custody.Custody) *custody.Custody {
+	c.Every = time.Minute
+	return c
+}
+
+// run runs custody and, unless it is slow, the broker's upkeep as a server does, and returns how to
+// stop them.
 func (w *world) run(c *custody.Custody) (stop func()) {
 	ctx, cancel := context.WithCancel(w.t.Context())
 	var all sync.WaitGroup
 	all.Go(func() { _ = c.Run(ctx) })
-	all.Go(func() { _ = w.broker.Run(ctx) })
+	if c.Every == 0 {
+		all.Go(func() { _ = w.broker.Run(ctx) })
+	}
 	return func() { cancel(); all.Wait() }
 }
 

@@ -1,6 +1,7 @@
 package custody
 
 import (
+	"cmp"
 	"context"
 	"sync"
 	"time"
@@ -49,7 +50,7 @@ func (c *Custody) Run(ctx context.Context) error {
 
 // repeat does a task now and then. That it fails is logged when it begins to, and when it ceases.
 func (c *Custody) repeat(ctx context.Context, name string, task func(context.Context) error) {
-	tick := time.NewTicker(idle)
+	tick := time.NewTicker(cmp.Or(c.Every, idle))
 	defer tick.Stop()
 	for failing := false; ; {
 		err := task(ctx)
@@ -73,7 +74,7 @@ func (c *Custody) repeat(ctx context.Context, name string, task func(context.Con
 // renewAt keeps the grants of one provider fresh. What is overdue goes out in the order in which it
 // runs out, as many at a time as the provider's places allow.
 func (c *Custody) renewAt(ctx context.Context, at *site) {
-	tick := time.NewTicker(idle)
+	tick := time.NewTicker(cmp.Or(c.Every, idle))
 	defer tick.Stop()
 	enough := max(1, cap(at.places)/4) // places that make a claim worth its statement
 	for failing := false; ; {
