@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
@@ -162,6 +163,19 @@ func TestXRootDForgetsWithdrawnKeys(t *testing.T) {
 	}
 }
 
+// xrdcpCertificates is the fixtures' CA where xrdcp believes it: no group may write there.
+func xrdcpCertificates(t testing.TB) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "certificates")
+	if err := os.CopyFS(dir, os.DirFS(filepath.Join(fixtures, "pki/certificates"))); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
 // TestClientsFindTheToken: what bearer.Write leaves is what xrdcp takes and what a script with curl
 // reads.
 func TestClientsFindTheToken(t *testing.T) {
@@ -169,12 +183,9 @@ func TestClientsFindTheToken(t *testing.T) {
 	k := signingKey(t, "ec", wlcg.ES256)
 	issuer.publish(k)
 	s := newTokenServer(t, issuer.url)
-	home := t.TempDir()
-	certificates := filepath.Join(home, "certificates") // not where a group may write, says xrdcp
-	for _, err := range []error{os.CopyFS(certificates, os.DirFS(filepath.Join(fixtures, "pki/certificates"))), os.Chmod(certificates, 0o700), os.Chmod(home, 0o700)} {
-		if err != nil {
-			t.Fatal(err)
-		}
+	home, certificates := t.TempDir(), xrdcpCertificates(t)
+	if err := os.Chmod(home, 0o700); err != nil {
+		t.Fatal(err)
 	}
 	env := map[string]string{"XDG_RUNTIME_DIR": home, "HOME": home}
 	getenv := func(name string) string { return env[name] }
@@ -242,5 +253,58 @@ func TestClientsFindTheToken(t *testing.T) {
 	}
 	if out, err := copyFile(); err == nil {
 		t.Errorf("xrdcp takes a token that others may read: %s", out)
+	}
+}
+
+// TestXRootDTakesWhatTheServerMints: people get tokens by the command line, for what the policy
+// gives them, and storage that trusts the server takes them.
+func TestXRootDTakesWhatTheServerMints(t *testing.T) {
+	site := newSite(t, settings{secure: true, extra: fmt.Sprintf(`providers:
+  - {id: own, title: This site, type: lanyard}
+tokens:
+  audiences:
+    - {name: %[1]q}
+    - {name: "https://rsa.example.org", algorithm: RS256}
+    - {name: "https://other.example.org"}
+  rules:
+    - {project: %[2]q, scopes: ["storage.read:/data"]}
+    - {project: %[2]q, role: manager, scopes: ["storage.create:/data/made"]}
+`, siteAudience, projectA)})
+	s := newTokenServer(t, site.portal)
+	anna, ben := site.signIn("anna"), site.signIn("ben")
+	for _, p := range []*person{anna, ben} {
+		p.lanyard("token", "approve", "own", "--scope", "storage.read:/data", "--audience", siteAudience)
+	}
+	token := func(p *person, args ...string) string {
+		t.Helper()
+		return strings.TrimSpace(p.lanyard(append([]string{"token", "get"}, args...)...))
+	}
+	for _, test := range []struct {
+		method, path string
+		want         int
+	}{{http.MethodGet, "/data/f", 200}, {http.MethodGet, "/other/f", 403}, {http.MethodPut, "/data/made/x", 403}} {
+		if code, body := s.ask(test.method, test.path, token(ben, "own")); code != test.want {
+			t.Errorf("ben's token: %s %s answers %d, want %d: %s", test.method, test.path, code, test.want, body)
+		}
+	}
+	ben.lanyard("token", "get", "own", "--bearer-file")
+	copied := ben.run(command{program: "xrdcp", args: []string{"-f", "-s", s.root + "//data/f", "-"}, env: []string{"X509_CERT_DIR=" + xrdcpCertificates(t)}})
+	if copied.ok(t) != "content of data/f" {
+		t.Errorf("xrdcp with the file of lanyard token get: %s", copied.out)
+	}
+	if found := storage.Explain(token(ben, "own"), storage.Expectation{Now: time.Now().Add(time.Second), Issuer: site.portal, Audience: siteAudience}); len(found) > 0 {
+		t.Errorf("what the server mints breaks rules of storage: %v", found)
+	}
+
+	anna.lanyard("token", "approve", "own", "--name", "writes", "--scope", "storage.create:/data/made", "--audience", siteAudience)
+	if code, body := s.ask(http.MethodPut, "/data/made/x", token(anna, "writes")); code != 200 {
+		t.Errorf("anna's token: %d: %s", code, body)
+	}
+	ben.run(command{args: []string{"token", "approve", "own", "--name", "writes", "--scope", "storage.create:/data/made", "--audience", siteAudience}}).fails(t, "none of the scopes is yours")
+	ben.run(command{args: []string{"token", "approve", "own", "--name", "all", "--scope", "storage.read:/", "--audience", siteAudience}}).fails(t, "none of the scopes is yours")
+
+	ben.lanyard("token", "approve", "own", "--name", "elsewhere", "--scope", "storage.read:/data", "--audience", "https://other.example.org")
+	if code, _ := s.ask(http.MethodGet, "/data/f", token(ben, "elsewhere")); code != 403 {
+		t.Errorf("a token for another service: %d", code)
 	}
 }

@@ -57,6 +57,9 @@ type site struct {
 	password map[string]string
 	cmd      *exec.Cmd
 	log      *journal
+
+	authority string            // file of the CA of the portal's certificate; empty without TLS
+	transport http.RoundTripper // trusts it
 }
 
 // Settings vary a site.
@@ -64,6 +67,7 @@ type settings struct {
 	upstream string // YAML below "upstream:"
 	database string // YAML below "database:"
 	tls      bool   // of the S3 gateway, with a certificate of an own CA
+	secure   bool   // TLS for the portal, with a certificate of the fixtures' CA
 	extra    string // more YAML at the top level
 	quota    string
 	maxLife  string
@@ -83,7 +87,16 @@ func newSite(t testing.TB, o settings) *site {
 	ports := freePorts(t, 3)
 	s.portal = "http://localhost:" + ports[0]
 	s.s3, s.metrics = "http://127.0.0.1:"+ports[1], "http://127.0.0.1:"+ports[2]
-	tls := ""
+	tls, portalTLS := "", ""
+	s.transport = http.DefaultTransport
+	if o.secure {
+		hostCertificate(t, dir, "localhost")
+		s.portal, s.transport = "https://localhost:"+ports[0], fixtureTransport(t)
+		if s.authority, err = filepath.Abs(filepath.Join(fixtures, "pki/certs/fxca.pem")); err != nil {
+			t.Fatal(err)
+		}
+		portalTLS = ", tls: {cert: host.pem, key: host.key}"
+	}
 	if o.tls {
 		certificate(t, dir)
 		s.s3 = "https://127.0.0.1:" + ports[1]
@@ -102,7 +115,7 @@ func newSite(t testing.TB, o settings) *site {
 		fmt.Fprintf(&users, "      - {name: %s, full_name: %s Test, password: %q}\n", name, strings.ToUpper(name[:1])+name[1:], strings.TrimSpace(hash))
 	}
 	text := fmt.Sprintf(`data_dir: %s
-portal: {listen: "localhost:%s", url: "%s"}
+portal: {listen: "localhost:%s", url: "%s"%s}
 s3:
   listen: 127.0.0.1:%s
   url: %s
@@ -117,7 +130,7 @@ sign_in:
 %sprojects:
   - {name: "%s", title: Climate, quota: %s, members: [{subject: anna, role: manager}, {subject: ben, role: user}]}
   - {name: "%s", title: Sea ice, quota: 1GB, members: [{subject: anna, role: manager}, {subject: chiara, role: user}]}
-`, filepath.Join(dir, "data"), ports[0], s.portal, ports[1], s.s3, tls, ports[2], o.maxLife, users.String(), projectA, o.quota, projectB)
+`, filepath.Join(dir, "data"), ports[0], s.portal, portalTLS, ports[1], s.s3, tls, ports[2], o.maxLife, users.String(), projectA, o.quota, projectB)
 	if o.upstream != "" {
 		text += "upstream:\n" + o.upstream
 	}
@@ -127,8 +140,8 @@ sign_in:
 	if err := os.WriteFile(s.config, []byte(text+o.extra), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(s.kill) // also if it does not start
 	s.start()
-	t.Cleanup(s.kill)
 	return s
 }
 
@@ -141,7 +154,7 @@ func (s *site) start() {
 		s.t.Fatal(err)
 	}
 	wait(s.t, 30*time.Second, "the server to be ready", func() bool {
-		resp, err := http.Get(s.portal + "/readyz")
+		resp, err := (&http.Client{Transport: s.transport}).Get(s.portal + "/readyz")
 		if err != nil {
 			return false
 		}
@@ -194,7 +207,7 @@ func (s *site) signIn(name string) *person {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	p := &person{site: s, name: name, home: home, jar: &http.Client{Jar: jar, Timeout: 20 * time.Second}}
+	p := &person{site: s, name: name, home: home, jar: &http.Client{Jar: jar, Timeout: 20 * time.Second, Transport: s.transport}}
 	p.browse("/login/local", url.Values{"user": {name}, "password": {s.password[name]}, "next": {"/projects"}})
 	cmd := p.cmdline(command{args: []string{"login", "--server", s.portal, "--device"}})
 	out := &journal{}
@@ -273,6 +286,9 @@ func (p *person) cmdline(c command) *exec.Cmd {
 	cmd.Dir = p.home
 	cmd.Env = append(os.Environ(), "HOME="+p.home, "XDG_RUNTIME_DIR="+p.home, "XDG_STATE_HOME=", "XDG_CONFIG_HOME=", "LANYARD_SERVER="+p.portal,
 		"PATH="+filepath.Dir(binary)+":/usr/bin:"+os.Getenv("PATH"))
+	if p.authority != "" {
+		cmd.Env = append(cmd.Env, "SSL_CERT_FILE="+p.authority)
+	}
 	cmd.Env = append(cmd.Env, c.env...)
 	return cmd
 }

@@ -83,6 +83,9 @@ func (i *tokenIssuer) publish(keys ...wlcg.Key) {
 	}
 }
 
+// siteAudience is a name of every token server beside its own.
+const siteAudience = "https://storage.example.org"
+
 // A tokenServer is an xrootd with Debian's SciTokens plug-in.
 type tokenServer struct {
 	t         testing.TB
@@ -123,7 +126,7 @@ func newTokenServer(t testing.TB, issuer string) *tokenServer {
 	check(os.WriteFile(filepath.Join(dir, "ca.pem"), ca, 0o644))
 	ports := freePorts(t, 2)
 	s := &tokenServer{t: t, dir: dir, web: "https://localhost:" + ports[1], root: "roots://localhost:" + ports[0], log: filepath.Join(dir, "log")}
-	check(os.WriteFile(filepath.Join(dir, "scitokens.cfg"), fmt.Appendf(nil, "[Global]\naudience = %s, site-b\n\n[Issuer test]\nissuer = %s\nbase_path = /\n", s.web, issuer), 0o644))
+	check(os.WriteFile(filepath.Join(dir, "scitokens.cfg"), fmt.Appendf(nil, "[Global]\naudience = %s, %s\n\n[Issuer test]\nissuer = %s\nbase_path = /\n", s.web, siteAudience, issuer), 0o644))
 	check(os.WriteFile(filepath.Join(dir, "xrootd.cfg"), fmt.Appendf(nil, `all.role server
 all.export /
 oss.localroot %[1]s/export
@@ -169,15 +172,25 @@ scitokens.trace all
 			t.Logf("xrootd: %s\n%s", out, log)
 		}
 	})
-	pool := x509.NewCertPool()
-	pool.AppendCertsFromPEM(ca)
-	s.client = &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, DisableKeepAlives: true}}
+	s.client = &http.Client{Timeout: 30 * time.Second, Transport: fixtureTransport(t)}
 	ready := regexp.MustCompile(`xrootd \S+:\d+ initialization completed`) // parts of it say so earlier
 	wait(t, 30*time.Second, "xrootd", func() bool {
 		log, _ := os.ReadFile(s.log)
 		return ready.Match(log)
 	})
 	return s
+}
+
+// fixtureTransport trusts servers with certificates of the fixtures' CA.
+func fixtureTransport(t testing.TB) *http.Transport {
+	t.Helper()
+	ca, err := os.ReadFile(filepath.Join(fixtures, "pki/certs/fxca.pem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(ca)
+	return &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}, DisableKeepAlives: true}
 }
 
 // ask sends one request with a token and returns its status and body.
