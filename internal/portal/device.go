@@ -16,11 +16,16 @@ type devicePage struct {
 	// May is what the machine asks to do here; Everything if it names no limit.
 	May        []identity.Scope
 	Everything bool
-	Until      time.Time
-	Fault      *fault.Fault
+	// Elsewhere is what it asks for at other services, as these know it.
+	Elsewhere []identity.Scope
+	Until     time.Time
+	Fault     *fault.Fault
 	// Approved or Refused is set once that was decided.
 	Approved, Refused bool
 }
+
+// whoScopes only tell who somebody is, and for how long.
+var whoScopes = []identity.Scope{"openid", "profile", "email", login.OfflineAccess}
 
 const deviceTitle = "Connect a computer"
 
@@ -36,9 +41,14 @@ func (p *Portal) deviceForm(v *frame.View) error {
 		return p.deviceFault(v, page, err)
 	}
 	page.Found, page.Until, page.Everything = &d, v.At.Add(login.ClientLife), d.Scopes == nil
-	for _, s := range identity.Scopes() { // others, such as openid, only tell who somebody is
+	for _, s := range identity.Scopes() {
 		if slices.Contains(d.Scopes, s) {
 			page.May = append(page.May, s)
+		}
+	}
+	for _, s := range d.Scopes {
+		if !slices.Contains(page.May, s) && !slices.Contains(whoScopes, s) {
+			page.Elsewhere = append(page.Elsewhere, s)
 		}
 	}
 	return frame.Show(v, "device", deviceTitle, page)

@@ -110,6 +110,8 @@ func TestDevice(t *testing.T) {
 	anna.post("/device", url.Values{"user_code": {d.UserCode}}).is(200).says("The request was refused") // anything but approve
 	d = w.ask("openid")
 	anna.get("/device?check=1&user_code="+d.UserCode).says("know your name").hides("everything in Lanyard", "see your")
+	d = w.ask("openid", "offline_access", "storage.modify:/climate")
+	anna.get("/device?check=1&user_code="+d.UserCode).says("use other services for you, with the right", "storage.modify:/climate").hides("offline_access")
 	w.move(10 * time.Minute)
 	anna.get("/device?check=1&user_code="+d.UserCode).is(http.StatusNotFound).says("or it has ended", "run the command again").filled("user_code", d.UserCode)
 	anna.post("/device", url.Values{"user_code": {d.UserCode}, "decision": {"approve"}}).is(http.StatusNotFound).says("or it has ended")
