@@ -24,7 +24,7 @@ func connect(t testing.TB, w *world) *mytokenlib.MytokenServer {
 	return s
 }
 
-// obtain gets a mytoken as the library does, with Ada at the browser, and one second between polls.
+// obtain gets a mytoken as the library does, with Ada at the browser between two polls.
 func obtain(t testing.TB, w *world, s *mytokenlib.MytokenServer, r api.GeneralMytokenRequest) api.MytokenResponse {
 	t.Helper()
 	r.Issuer = op.Issuer
@@ -32,26 +32,49 @@ func obtain(t testing.TB, w *world, s *mytokenlib.MytokenServer, r api.GeneralMy
 	if err != nil {
 		t.Fatal(err)
 	}
+	if got, err := s.Mytoken.APIPollOnce(flow.PollingCode); err != nil || got != nil {
+		t.Fatalf("nobody agreed, but %+v, %v", got, err)
+	}
+	w.consent(flow.ConsentURI)
+	got, err := s.Mytoken.APIPollOnce(flow.PollingCode)
+	if err != nil || got == nil {
+		t.Fatal(err)
+	}
+	_, err = s.Mytoken.APIPollOnce(flow.PollingCode)
+	is(t, err, "invalid_token: Bad polling or transfer code")
+	return *got
+}
+
+// The library's own loop, which waits a second between polls.
+func TestTheLibraryWaits(t *testing.T) {
+	w := newWorld(t)
+	s := connect(t, w)
+	flow, err := s.Mytoken.APIInitAuthorizationFlow(api.GeneralMytokenRequest{Issuer: op.Issuer})
+	if err != nil {
+		t.Fatal(err)
+	}
 	if flow.PollingInterval != 5 || flow.PollingCodeExpiresIn != 300 || !strings.HasPrefix(flow.ConsentURI, strings.TrimSuffix(w.url, "mytoken")+"approvals/mytoken/") {
 		t.Errorf("the flow is %+v", flow)
 	}
 	flow.PollingInterval = 1
-	var waited int
+	waited := 0
 	got, err := s.Mytoken.APIPoll(flow.PollingInfo, func(int64, int) {
 		if waited++; waited == 1 {
 			w.consent(flow.ConsentURI)
 		}
 	})
+	if err != nil || waited != 1 || got.Mytoken == "" || !slices.Equal(got.Capabilities.Strings(), []string{"AT", "tokeninfo"}) {
+		t.Errorf("after %d polls that found nothing: %+v, %v", waited, got, err)
+	}
+	declined, err := s.Mytoken.APIInitAuthorizationFlow(api.GeneralMytokenRequest{Issuer: op.Issuer})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if waited != 1 {
-		t.Errorf("%d polls found nothing", waited)
-	}
-	if _, err := s.Mytoken.APIPollOnce(flow.PollingCode); err == nil || err.Error() != "invalid_token: Bad polling or transfer code" {
-		t.Errorf("the code was used, but: %v", err)
-	}
-	return *got
+	w.check(w.Decline(t.Context(), ada, declined.ConsentURI[strings.LastIndexByte(declined.ConsentURI, '/')+1:]))
+	_, err = s.Mytoken.APIPollOnce(declined.PollingCode)
+	is(t, err, "access_denied: user declined consent")
+	_, err = s.Mytoken.APIInitAuthorizationFlow(api.GeneralMytokenRequest{Issuer: "https://nope.example.org"})
+	is(t, err, "invalid_request: The provided issuer is not supported")
 }
 
 func caps(names ...string) api.Capabilities { return api.NewCapabilities(names) }

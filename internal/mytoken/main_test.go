@@ -40,7 +40,7 @@ var op *providertest.Provider
 
 func TestMain(m *testing.M) {
 	var err error
-	if op, err = providertest.Launch(providertest.Options{Rotate: true, JWT: true, Scopes: []string{"storage.read:/", "compute.read"}}); err != nil {
+	if op, err = providertest.Launch(providertest.Options{Rotate: true, JWT: true, Scopes: []string{"openid", "offline_access", "profile", "storage.read:/", "compute.read"}}); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
@@ -80,6 +80,7 @@ func newWorld(t testing.TB) *world {
 
 	config := op.Config("basic")
 	config.Scopes, config.Audience = []string{"openid", "profile", "offline_access", "storage.read:/", "compute.read"}, "resource"
+	config.Audiences = []string{"https://wlcg.cern.ch/jwt/v1/any"}
 	client, err := provider.New(config, providertest.Redirect, &http.Transport{}, w.now)
 	w.check(err)
 	quiet := slog.New(slog.DiscardHandler)
@@ -173,12 +174,14 @@ func (w *world) check(err error) {
 }
 
 // consent is Ada's way from the page, where she agrees to all that is asked, to the provider and back.
-func (w *world) consent(page string) {
+// It returns the id of the grant.
+func (w *world) consent(page string) string {
 	w.t.Helper()
 	redirect, err := w.Accept(w.t.Context(), ada, page[strings.LastIndexByte(page, '/')+1:], delegation.Wish{})
 	w.check(err)
-	_, err = w.custody.Callback(w.t.Context(), ada, "nop", op.Approve(w.t, redirect))
+	c, err := w.custody.Callback(w.t.Context(), ada, "nop", op.Approve(w.t, redirect))
 	w.check(err)
+	return c.ID
 }
 
 // An answer is what the facade sent.
