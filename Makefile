@@ -37,7 +37,7 @@ bench: build ## measure Lanyard beside the bare engine and MinIO, in one run
 	go run ./bench -lanyard bin/lanyard -peers $(LANYARD_PEERS)
 	go run ./bench/grid -lanyard bin/lanyard
 	go run ./bench/tokens -lanyard bin/lanyard
-	go test -run '^$$' -bench . -benchtime 1s ./sigv4 ./internal/store ./proxycert ./voms
+	go test -run '^$$' -bench . -benchtime 1s ./sigv4 ./internal/store ./proxycert ./voms ./wlcg
 
 soak: build ## the long fault runs, and every parser fuzzed for minutes
 	@.ci/setup test
