@@ -57,7 +57,9 @@ func TestEndsWithoutAnybody(t *testing.T) {
 	both(t, func(t *testing.T, w *world) {
 		expired, abandoned, dead := w.approve("ann", "alpha"), w.order("ann", "alpha"), w.approve("bob", "beta")
 		w.beta.set(func() {
-			w.beta.revoking = func(int) (string, error) { return "", &grant.Refusal{Class: grant.Dead, Status: 400, Code: "invalid_token"} }
+			w.beta.revoking = func(int) (string, error) {
+				return "", &grant.Refusal{Class: grant.Dead, Status: 400, Code: "invalid_token"}
+			}
 		})
 		_, err := w.broker.End(t.Context(), as("bob"), dead.ID, audit.Once{})
 		w.check(err)

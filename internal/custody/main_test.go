@@ -2,7 +2,6 @@ package custody_test
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"net/url"
 	"os"
@@ -94,10 +93,7 @@ func (w *world) another(s custody.Store) *custody.Custody {
 		"beta":  {Provider: grant.Provider{ID: "beta", Title: "Beta", Scopes: []string{"openid"}}, Client: w.beta},
 		"own":   {Provider: grant.Provider{ID: "own", Type: grant.Lanyard, Scopes: []string{"storage.read:/"}}},
 	}
-	kind := &grantkind.Kind{Providers: map[string]grant.Provider{}}
-	for id, p := range providers {
-		kind.Providers[id] = p.Provider
-	}
+	kind := kindOf(&custody.Custody{Providers: providers})
 	log := slog.New(slog.NewTextHandler(&locked{w: w.log}, nil))
 	w.broker = &broker.Broker{Kinds: map[string]credential.Kind{grant.Kind: kind}, Store: w.store, Gateways: silent{}, Log: log, Now: time.Now,
 		Rules: map[string]credential.Lifetime{grant.Kind: {Default: 7 * 24 * time.Hour, Max: 30 * 24 * time.Hour}}}
@@ -112,6 +108,15 @@ func (w *world) another(s custody.Store) *custody.Custody {
 func slowly(c *custody.Custody) *custody.Custody {
 	c.Every = time.Minute
 	return c
+}
+
+// kindOf is the kind of credential for the providers of c.
+func kindOf(c *custody.Custody) *grantkind.Kind {
+	kind := &grantkind.Kind{Providers: map[string]grant.Provider{}}
+	for id, p := range c.Providers {
+		kind.Providers[id] = p.Provider
+	}
+	return kind
 }
 
 // run runs custody and, unless it is slow, the broker's upkeep as a server does, and returns how to
@@ -243,10 +248,18 @@ func wish(scopes ...string) custody.TokenWish {
 
 var force = custody.TokenWish{Force: true}
 
-func ids(n int) []string {
-	all := make([]string, n)
-	for i := range all {
-		all[i] = fmt.Sprintf("crd_%06d", i)
+func once(key string) audit.Once { return audit.Once{Key: key, Fingerprint: key} }
+
+// until waits for something that happens elsewhere.
+func until(t testing.TB, done func() bool) {
+	t.Helper()
+	look, late := time.NewTicker(50*time.Millisecond), time.After(20*time.Second)
+	defer look.Stop()
+	for !done() {
+		select {
+		case <-look.C:
+		case <-late:
+			t.Fatal("it does not happen")
+		}
 	}
-	return all
 }

@@ -29,21 +29,31 @@ const (
 	usesKept = 100_000
 )
 
+// Delivered is an access token and the grant that it is of.
+type Delivered struct {
+	grant.Tokens
+	GrantID, Provider string
+}
+
 // Token returns an access token of one of by's own grants: ref is an id, a name, or a provider's id.
-func (c *Custody) Token(ctx context.Context, by identity.Actor, ref string, w TokenWish) (grant.Tokens, error) {
+func (c *Custody) Token(ctx context.Context, by identity.Actor, ref string, w TokenWish) (Delivered, error) {
 	if err := c.gate().Admit(ctx, by, identity.WriteTokens); err != nil {
-		return grant.Tokens{}, err
+		return Delivered{}, err
 	}
 	id, err := c.resolve(ctx, by, ref)
 	if err != nil {
-		return grant.Tokens{}, err
+		return Delivered{}, err
 	}
-	return c.token(ctx, id, w, func(one credential.Credential) error {
+	of := Delivered{GrantID: id}
+	of.Tokens, err = c.token(ctx, id, w, func(one credential.Credential) error {
 		if by.AccountID == "" || one.OwnerID != by.AccountID {
 			return fault.New(fault.NotFound, "you have no grant %.60q", ref)
 		}
-		return nil
+		spec, err := grant.ParseSpec(one.Spec)
+		of.Provider = spec.Provider
+		return err
 	})
+	return of, err
 }
 
 // TokenOf is Token where the caller has judged already who asks.
