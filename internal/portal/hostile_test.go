@@ -32,7 +32,7 @@ func (p page) harmless(payload string) {
 	if p.resp.StatusCode == 200 && !strings.Contains(html.UnescapeString(p.body), payload) {
 		p.t.Errorf("%s does not show %q", p.what, payload)
 	}
-	if strings.Count(p.body, "<script") != 1 || strings.Contains(p.body, "<img") || strings.Contains(p.body, "<svg") || strings.Contains(p.body, "evil.example>") ||
+	if strings.Count(p.body, "<script") != 1 || strings.Contains(p.body, "<b>") || strings.Contains(p.body, "<img") || strings.Contains(p.body, "<svg") || strings.Contains(p.body, "evil.example>") ||
 		regexp.MustCompile(`<[^>]*[\s"']on[a-z]+\s*=`).MatchString(regexp.MustCompile(`"[^"]*"`).ReplaceAllString(p.body, `""`)) {
 		p.t.Errorf("%s with %q:\n%s", p.what, payload, p.body)
 	}

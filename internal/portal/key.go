@@ -11,6 +11,7 @@ import (
 	"github.com/lanyardhq/lanyard/internal/broker"
 	"github.com/lanyardhq/lanyard/internal/credential"
 	"github.com/lanyardhq/lanyard/internal/fault"
+	"github.com/lanyardhq/lanyard/internal/grant"
 	"github.com/lanyardhq/lanyard/internal/identity"
 	"github.com/lanyardhq/lanyard/internal/kind/proxy"
 	"github.com/lanyardhq/lanyard/internal/kind/s3key"
@@ -31,8 +32,11 @@ type shown struct {
 
 // place is the address of a credential's page.
 func place(c credential.Credential) string {
-	if c.Kind == proxy.Name {
+	switch c.Kind {
+	case proxy.Name:
 		return "/proxies/" + c.ID
+	case grant.Kind:
+		return "/tokens/" + c.ID
 	}
 	return "/keys/" + c.ID
 }

@@ -184,10 +184,13 @@ func (v *View) fail(err error) {
 // back is where to go on after signing in: this page, or the page whose form was sent, with what
 // was filled in.
 func (v *View) back() string {
+	path := v.URL.Path
+	if strings.HasPrefix(path, "/approvals/callback/") { // what it holds is for the session that ended
+		return "/tokens?approval=lost"
+	}
 	if v.Method == http.MethodGet {
 		return v.URL.RequestURI()
 	}
-	path := v.URL.Path
 	if (strings.HasPrefix(path, "/projects/") || path == "/tokens/new") && v.ParseForm() == nil {
 		form := url.Values{}
 		for k, values := range v.PostForm {

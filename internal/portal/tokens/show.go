@@ -26,9 +26,14 @@ type grantPage struct {
 
 // find returns one of one's own grants. Addresses name them by their ids only.
 func (p *Pages) find(v *frame.View) (row, error) {
-	c, f, err := p.Custody.Find(v.Context(), v.By, v.PathValue("grant"))
-	if fault.CodeOf(err) == fault.NotFound || err == nil && c.ID != v.PathValue("grant") {
-		err = fault.New(fault.NotFound, "you have no such grant").WithHint("“Tokens & approvals” lists those that you have")
+	absent := fault.New(fault.NotFound, "you have no such approval").WithHint("“Tokens & approvals” lists those that you have")
+	id := v.PathValue("grant")
+	if !strings.HasPrefix(id, "crd_") {
+		return row{}, absent
+	}
+	c, f, err := p.Custody.Find(v.Context(), v.By, id)
+	if fault.CodeOf(err) == fault.NotFound {
+		err = absent
 	}
 	if err != nil {
 		return row{}, err
