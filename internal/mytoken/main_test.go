@@ -62,6 +62,7 @@ type world struct {
 	t       testing.TB
 	url     string // of the facade, without a slash at its end
 	ahead   atomic.Int64
+	handler http.Handler
 	log     buffer
 	broker  *broker.Broker
 	custody *custody.Custody
@@ -107,7 +108,8 @@ func newWorld(t testing.TB) *world {
 		Library: library, Life: life, Now: w.now, Log: quiet}
 	facade, err := mytoken.New(mytoken.Config{Service: w.Service, Consent: server.URL + "/approvals/mytoken", Version: "1.0", Log: slog.New(slog.NewTextHandler(&w.log, nil))})
 	w.check(err)
-	mux.Handle("/mytoken/", facade.Handler())
+	w.handler = facade.Handler()
+	mux.Handle("/mytoken/", w.handler)
 	return w
 }
 
