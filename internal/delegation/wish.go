@@ -2,6 +2,7 @@ package delegation
 
 import (
 	"encoding/json"
+	"errors"
 	"strconv"
 	"strings"
 	"time"
@@ -45,7 +46,7 @@ func ParseWish(text []byte, now time.Time) (Wish, error) {
 
 // explain turns what a decoder says into a refusal.
 func explain(err error) error {
-	if e, ok := err.(*Error); ok { //nolint:errorlint // our own, from an UnmarshalJSON, is never wrapped
+	if e, ok := errors.AsType[*Error](err); ok { // of an UnmarshalJSON of ours
 		return e
 	}
 	return Invalid("%.300s", err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -120,39 +121,44 @@ func (s *Service) named(ctx context.Context, self delegation.SubGrant, ids []str
 	if err != nil {
 		return nil, err
 	}
-	below := descendants(family, self.ID)
-	var all []string
+	there, children := map[string]bool{}, map[string][]string{}
+	for _, g := range family {
+		there[g.ID] = true
+		children[g.ParentID] = append(children[g.ParentID], g.ID)
+	}
+	below := descendants(children, self.ID)
+	all := map[string]bool{}
 	for _, id := range ids {
-		of, children := id, false
+		of, those := id, false
 		if id == "children" {
-			of, children = self.ID, true
+			of, those = self.ID, true
 		} else if rest, ok := strings.CutPrefix(id, "children@"); ok {
-			of, children = rest, true
+			of, those = rest, true
 		} else if id == "this" {
 			of = self.ID
 		}
-		known := of == self.ID || slices.Contains(below, of)
-		if !known && self.Capabilities.Covers(delegation.CapabilityHistoryAny) {
-			known = slices.ContainsFunc(family, func(g delegation.SubGrant) bool { return g.ID == of })
-		}
+		known := of == self.ID || slices.Contains(below, of) || there[of] && self.Capabilities.Covers(delegation.CapabilityHistoryAny)
 		switch {
 		case !known:
 			return nil, delegation.NotTheirs(fmt.Sprintf("obtain history for mom_id '%.100s'", id))
-		case children:
-			all = append(all, descendants(family, of)...)
+		case those:
+			for _, d := range descendants(children, of) {
+				all[d] = true
+			}
 		default:
-			all = append(all, of)
+			all[of] = true
 		}
 	}
-	return unique(all), nil
+	if len(all) > delegation.MaxAlive {
+		return nil, delegation.Invalid("these are more than %d mytokens", delegation.MaxAlive)
+	}
+	return slices.Collect(maps.Keys(all)), nil
 }
 
 // descendants are the ids of all below id.
-func descendants(family []delegation.SubGrant, id string) (ids []string) {
-	for _, g := range family {
-		if g.ParentID == id {
-			ids = append(append(ids, g.ID), descendants(family, g.ID)...)
-		}
+func descendants(children map[string][]string, id string) (ids []string) {
+	for _, c := range children[id] {
+		ids = append(append(ids, c), descendants(children, c)...)
 	}
 	return ids
 }

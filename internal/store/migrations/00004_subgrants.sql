@@ -27,6 +27,8 @@ CREATE TABLE subgrant (
     reason       TEXT NOT NULL
 );
 CREATE INDEX subgrant_grant ON subgrant (grant_id);
+CREATE INDEX subgrant_in_force ON subgrant (grant_id) WHERE ended_at = 0;
+CREATE INDEX subgrant_ended ON subgrant (ended_at) WHERE ended_at > 0;
 CREATE INDEX subgrant_made_from ON subgrant (made_from) WHERE made_from <> '';
 CREATE INDEX subgrant_parent ON subgrant (parent_id) WHERE parent_id <> '';
 CREATE INDEX subgrant_owner ON subgrant (owner_id) WHERE ended_at = 0;

@@ -10,7 +10,7 @@ import (
 	"github.com/lanyardhq/lanyard/internal/store/database"
 )
 
-// kept is how many events are kept of each sub-grant.
+// kept is how many events are kept of each sub-grant, and how many short tokens that were replaced.
 const kept = 100
 
 // Decide reads the chain of id in a transaction, lets do decide, and writes the change that it
@@ -64,6 +64,10 @@ func (g *Delegated) apply(ctx context.Context, t Tx, c delegation.Change) error 
 		if _, err := t.Exec(ctx, `INSERT INTO subgrant_code (hash, purpose, subgrant_id, seq, form, sole, expires_at)
 			VALUES ($1, $2, $3, $4, $5, $6, $7)`, code.Hash, string(code.Purpose), code.SubGrantID, code.Seq, string(code.Form), code.Sole, code.ExpiresAt); err != nil {
 			return fmt.Errorf("insert code: %w", err)
+		}
+		if _, err := t.Exec(ctx, `DELETE FROM subgrant_code WHERE subgrant_id = $1 AND purpose = $2 AND seq <= $3`,
+			code.SubGrantID, string(delegation.ForShort), code.Seq-kept); err != nil {
+			return fmt.Errorf("forget codes of %s: %w", code.SubGrantID, err)
 		}
 	}
 	if err := end(ctx, t, c); err != nil {
@@ -161,9 +165,9 @@ func note(ctx context.Context, t Tx, e delegation.Event) error {
 // Unheld are grants in force that were made for sub-grants, by a flow that came to an end, and of
 // which none is in force at now.
 func (g *Delegated) Unheld(ctx context.Context, now time.Time) ([]string, error) {
-	ids, err := database.List(ctx, g.DB, database.Text, `SELECT c.id FROM credential c WHERE c.status IN ('intended', 'active', 'frozen') AND (
-			EXISTS (SELECT 1 FROM subgrant s WHERE s.grant_id = c.id) OR
-			EXISTS (SELECT 1 FROM delegation_flow f WHERE f.grant_id = c.id AND f.expires_at < $1))
+	ids, err := database.List(ctx, g.DB, database.Text, `SELECT c.id FROM credential c WHERE c.id IN (
+			SELECT grant_id FROM subgrant WHERE ended_at > 0 UNION SELECT grant_id FROM delegation_flow WHERE expires_at < $1 AND grant_id <> '')
+		AND c.status IN ('intended', 'active', 'frozen')
 		AND NOT EXISTS (SELECT 1 FROM subgrant s WHERE s.grant_id = c.id AND s.ended_at = 0 AND (s.expires_at = 0 OR s.expires_at > $1))
 		ORDER BY c.id LIMIT 1000`, now)
 	if err != nil {
