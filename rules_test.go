@@ -46,7 +46,7 @@ var rows = map[string]int{
 	"internal/cli/console": 3, "internal/cli/setup": 3, "internal/cli/shortkey": 3, "internal/cli/gridproxy": 2,
 	"internal/cli/dropin": 2, "internal/cli/vomsinfo": 3,
 	"internal/cli/lifecycle": 3, "internal/cli/site": 3, "internal/cli/tokens": 3,
-	"internal/agent/oidcsocket": 2, "internal/agent/keep": 3,
+	"internal/agent/oidcsocket": 2, "internal/agent/keep": 2,
 
 	"internal/cli": 4, "internal/cli/…": 4, "internal/httpapi": 4, "internal/portal": 4, "internal/portal/tokens": 4, "internal/gateway": 4, "internal/issuer": 4,
 	"internal/config": 4, "internal/attributeauthority": 4, "internal/mytoken": 4, "internal/agent": 4,

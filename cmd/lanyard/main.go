@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/lanyardhq/lanyard/internal/agent"
 	"github.com/lanyardhq/lanyard/internal/cli"
 	"github.com/lanyardhq/lanyard/internal/cli/admin"
 	"github.com/lanyardhq/lanyard/internal/cli/console"
@@ -57,6 +58,6 @@ func commandLine() int {
 		Version: version, Host: host, Keyring: signin.SystemKeyring(os.Getenv), OpenBrowser: cli.Browser(os.Getenv)}
 	more := programs.Commands(programs.Config{Console: c, Targets: targets(), Program: program, Environ: os.Environ()})
 	more = append(more, admin.Command(c, config.DataDir(os.Geteuid(), os.Getenv)), proxyCommand(ctx, c),
-		token.Command(token.Config{Console: c, UID: os.Geteuid()}), serveCommand(), configCommand())
+		token.Command(token.Config{Console: c, UID: os.Geteuid()}), agent.Command(agent.Config{Console: c, UID: os.Geteuid(), Program: program}), serveCommand(), configCommand())
 	return cli.Run(ctx, cli.Config{Console: c, More: more}, proxy.Spell(os.Args[1:]))
 }

@@ -19,6 +19,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/lanyardhq/lanyard/internal/agent"
 	"github.com/lanyardhq/lanyard/internal/cli"
 	"github.com/lanyardhq/lanyard/internal/cli/admin"
 	"github.com/lanyardhq/lanyard/internal/cli/console"
@@ -45,7 +46,7 @@ func config(c *console.Console) cli.Config {
 	}
 	more := programs.Commands(programs.Config{Console: c, Targets: targets(), Program: program, Environ: os.Environ()})
 	more = append(more, proxy.Command(proxy.Config{Console: c, UID: os.Getuid(), Hosts: []string{c.Host}, Classic: func([]string) int { return 0 }}))
-	more = append(more, token.Command(token.Config{Console: c, UID: os.Getuid()}))
+	more = append(more, token.Command(token.Config{Console: c, UID: os.Getuid()}), agent.Command(agent.Config{Console: c, UID: os.Getuid(), Program: program}))
 	return cli.Config{Console: c, More: append(more, admin.Command(c, "/var/lib/lanyard"))}
 }
 

@@ -79,7 +79,8 @@ func TestVerbs(t *testing.T) {
 	for _, line := range []string{"s3 key create", "s3 key list", "s3 key ls", "s3 key show", "s3 key extend", "s3 key freeze", "s3 key thaw", "s3 key delete",
 		"proxy init", "proxy info", "proxy verify", "proxy destroy", "proxy create", "proxy delegate", "proxy upload", "proxy get", "proxy ls", "proxy show",
 		"proxy extend", "proxy freeze", "proxy thaw", "proxy rm", "proxy revoke", "proxy end", "token approve", "token get", "token list", "token show", "token narrow", "token history",
-		"token extend", "token freeze", "token thaw", "token revoke", "token delete", "token rm", "token end", "s3 key rm", "s3 key revoke", "s3 key end", "robot create", "robot ls", "robot rm", "project list", "project show", "project member set", "whoami", "status",
+		"token extend", "token freeze", "token thaw", "token revoke", "token delete", "token rm", "token end", "agent", "agent install", "agent uninstall",
+		"agent status", "agent env", "agent keep token", "agent keep proxy", "agent keep key", "agent list", "agent drop", "s3 key rm", "s3 key revoke", "s3 key end", "robot create", "robot ls", "robot rm", "project list", "project show", "project member set", "whoami", "status",
 		"configure", "exec", "aws-credential-process", "login", "logout", "version", "completion", "admin project freeze", "admin person thaw",
 		"admin provider freeze", "admin robot delete", "admin audit", "admin password-hash", "admin member remove"} {
 		cmd, rest, err := root.Find(strings.Fields(line))
