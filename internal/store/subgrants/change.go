@@ -61,13 +61,8 @@ func (g *Delegated) apply(ctx context.Context, t Tx, c delegation.Change) error 
 		}
 	}
 	for _, code := range c.Codes {
-		if _, err := t.Exec(ctx, `INSERT INTO subgrant_code (hash, purpose, subgrant_id, seq, form, sole, expires_at)
-			VALUES ($1, $2, $3, $4, $5, $6, $7)`, code.Hash, string(code.Purpose), code.SubGrantID, code.Seq, string(code.Form), code.Sole, code.ExpiresAt); err != nil {
-			return fmt.Errorf("insert code: %w", err)
-		}
-		if _, err := t.Exec(ctx, `DELETE FROM subgrant_code WHERE subgrant_id = $1 AND purpose = $2 AND seq <= $3`,
-			code.SubGrantID, string(delegation.ForShort), code.Seq-kept); err != nil {
-			return fmt.Errorf("forget codes of %s: %w", code.SubGrantID, err)
+		if err := keep(ctx, t, code); err != nil {
+			return err
 		}
 	}
 	if err := end(ctx, t, c); err != nil {
@@ -106,6 +101,19 @@ func (g *Delegated) insert(ctx context.Context, t Tx, s delegation.SubGrant) err
 	if n == 0 {
 		return fault.New(fault.Limited, "there are %d sub-grants of this grant already", delegation.MaxAlive).
 			WithHint("revoke some, or let them expire")
+	}
+	return nil
+}
+
+// keep adds a code, and forgets the oldest of the short tokens that were replaced.
+func keep(ctx context.Context, t Tx, code delegation.Code) error {
+	if _, err := t.Exec(ctx, `INSERT INTO subgrant_code (hash, purpose, subgrant_id, seq, form, sole, expires_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7)`, code.Hash, string(code.Purpose), code.SubGrantID, code.Seq, string(code.Form), code.Sole, code.ExpiresAt); err != nil {
+		return fmt.Errorf("insert code: %w", err)
+	}
+	if _, err := t.Exec(ctx, `DELETE FROM subgrant_code WHERE subgrant_id = $1 AND purpose = $2 AND seq <= $3`,
+		code.SubGrantID, string(delegation.ForShort), code.Seq-kept); err != nil {
+		return fmt.Errorf("forget codes of %s: %w", code.SubGrantID, err)
 	}
 	return nil
 }
