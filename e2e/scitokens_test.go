@@ -51,6 +51,7 @@ func TestXRootDTakesOurTokens(t *testing.T) {
 		{"modify does not read", "storage.modify:/data", wlcg.WLCG, ec, get, "/data/f", 403},
 		{"modify and read make directories", "storage.modify:/data storage.read:/data", wlcg.WLCG, ec, mkcol, "/data/made", 201},
 		{"modify and read delete", "storage.modify:/data storage.read:/data", wlcg.WLCG, ec, del, "/data/gone", 200},
+		{"modify alone cannot look, so does not delete", "storage.modify:/data", wlcg.WLCG, ec, del, "/data/kept", 403},
 		{"stage does not read", "storage.stage:/data", wlcg.WLCG, ec, get, "/data/f", 403},
 		{"other scopes do no harm", "openid compute.create storage.read:/data", wlcg.WLCG, ec, get, "/data/f", 200},
 		{"SciTokens read", "read:/data", wlcg.SciTokens, ec, get, "/data/f", 200},

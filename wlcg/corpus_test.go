@@ -266,6 +266,40 @@ func TestWeakAndAmbiguousKeys(t *testing.T) {
 	}
 }
 
+// TestHostileTokensCostLittle bounds what strangers can make the verifier do, in allocations, which
+// unlike time are the same on every machine. A good token takes about 60.
+func TestHostileTokensCostLittle(t *testing.T) {
+	ec := keys()[wlcg.ES256]
+	v := verifier(ec)
+	v.Keys = noKeys(t)
+	many := func(member string, n int) string {
+		var b strings.Builder
+		for i := range n {
+			fmt.Fprintf(&b, member, i)
+		}
+		return strings.TrimSuffix(b.String(), ",")
+	}
+	for name, test := range map[string]struct {
+		token string
+		limit float64
+	}{
+		"1 MiB":           {strings.Repeat("a", 1<<20), 10},
+		"1 MiB of dots":   {strings.Repeat(".", 1<<20), 10},
+		"1 MiB of JSON":   {"{" + strings.Repeat(`"a":1,`, 1<<17), 10},
+		"1,000 members":   {craft(t, ec, head(ec), `{`+many(`"a%d":1,`, 1000)+`}`), 12000},
+		"an array of 4 k": {craft(t, ec, head(ec), `{"a":[`+many(`%[1]d,`, 2000)+`]}`), 12000},
+		"of nobody":       {craft(t, ec, head(ec), body("iss", `"https://evil.example"`)), 100},
+	} {
+		if n := testing.AllocsPerRun(5, func() {
+			if _, err := v.Verify(t.Context(), test.token); err == nil {
+				t.Errorf("%s: accepted", name)
+			}
+		}); n > test.limit {
+			t.Errorf("%s: %.0f allocations, want at most %.0f", name, n, test.limit)
+		}
+	}
+}
+
 func cutToken(token string) (header, payload, signature string) {
 	p := strings.Split(token, ".")
 	return p[0], p[1], p[2]
