@@ -110,7 +110,8 @@ func (s *server) groups(ctx context.Context, vo, accountID string) ([]string, er
 
 // TokenOfAccount lets the issuer exchange a token for one of another provider.
 func (s *server) TokenOfAccount(ctx context.Context, accountID, provider string, w grant.Wish) (grant.Tokens, error) {
-	return s.tokens.custody.Token(ctx, identity.Actor{AccountID: accountID}, provider, custody.TokenWish{Wish: w})
+	got, err := s.tokens.custody.Token(ctx, identity.Actor{AccountID: accountID}, provider, custody.TokenWish{Wish: w})
+	return got.Tokens, err
 }
 
 // delegated lends custody's grants to sub-grants.

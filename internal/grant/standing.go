@@ -2,6 +2,7 @@ package grant
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 
@@ -71,6 +72,17 @@ func (s Standing) Next(provider string) string {
 	}
 	return "lanyard token approve " + provider
 }
+
+// Ref is what to call the grant c in a command: its name where a shell takes that as it is, else its
+// public id.
+func Ref(c credential.Credential) string {
+	if plainWord.MatchString(c.Name) {
+		return c.Name
+	}
+	return c.PublicID
+}
+
+var plainWord = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._@-]*$`)
 
 // Life writes a time span in days, hours, minutes and seconds: "6 days 23 hours 59 minutes 58
 // seconds". Units that are zero are left out; negative spans count as their opposite.

@@ -63,19 +63,11 @@ func (a *API) token(c *call.Call) (any, error) {
 	if w.MinValid, err = call.Seconds(req.MinValid); err != nil {
 		return nil, err
 	}
-	x, _, err := a.Custody.Find(c.Context(), c.By, c.PathValue("credential"))
+	got, err := a.Custody.Token(c.Context(), c.By, c.PathValue("credential"), w)
 	if err != nil {
 		return nil, err
 	}
-	got, err := a.Custody.Token(c.Context(), c.By, x.ID, w)
-	if err != nil {
-		return nil, err
-	}
-	spec, err := grant.ParseSpec(x.Spec)
-	if err != nil {
-		return nil, err
-	}
-	return api.Token{Schema: api.SchemaToken, CredentialID: x.ID, Provider: spec.Provider, Issuer: a.issuerOf(c, spec.Provider),
+	return api.Token{Schema: api.SchemaToken, CredentialID: got.GrantID, Provider: got.Provider, Issuer: a.issuerOf(c, got.Provider),
 		AccessToken: got.Access, TokenType: "Bearer", ExpiresAt: got.AccessExpiresAt,
 		ExpiresIn: max(0, int64(got.AccessExpiresAt.Sub(a.Now())/time.Second)), Scopes: some(got.Scopes), Audiences: got.Audiences}, nil
 }
@@ -160,7 +152,7 @@ func (a *API) grantOf(x credential.Credential, f grant.Family) *api.Grant {
 	now := a.Now().UTC().Truncate(time.Second)
 	standing := grant.StandingOf(x, f, now)
 	return &api.Grant{Provider: spec.Provider, Scopes: some(spec.Scopes), Audiences: spec.Audiences, For: spec.For,
-		Standing: string(standing), StandingText: standing.Text(x.ExpiresAt.Sub(now)), NextStep: standing.Next(x.PublicID),
+		Standing: string(standing), StandingText: standing.Text(x.ExpiresAt.Sub(now)), NextStep: standing.Next(grant.Ref(x)),
 		Health: string(cmp.Or(f.Health, grant.Fine)), HealthSince: f.HealthSince, Detail: f.Detail,
 		Renewals: f.Renewals, RenewedAt: f.RenewedAt, NextRenewalAt: f.DueAt, AccessExpiresAt: f.Default.AccessExpiresAt}
 }
