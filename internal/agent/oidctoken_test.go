@@ -103,9 +103,6 @@ func TestOidcAdd(t *testing.T) {
 	if code != 0 || !strings.Contains(out, "wlcg") {
 		t.Errorf("oidc-add --loaded: exit code %d, %q %q", code, out, errs)
 	}
-	if out, errs, code := p.client("oidc-agent", "--status"); code != 0 || !strings.Contains(out, "wlcg") {
-		t.Logf("oidc-agent --status: exit code %d, %q %q", code, out, errs)
-	}
 }
 
 // TestCurl hands curl the token in the file that BEARER_TOKEN_FILE names.
