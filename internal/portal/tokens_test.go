@@ -158,7 +158,9 @@ func ordered(name string, more ...string) url.Values {
 }
 
 // id is what the address that a page sends on to is about.
-func (p page) id() string { return regexp.MustCompile(`crd_\w+`).FindString(p.resp.Header.Get("Location")) }
+func (p page) id() string {
+	return regexp.MustCompile(`crd_\w+`).FindString(p.resp.Header.Get("Location"))
+}
 
 // waiting orders a grant as somebody, by the form, and returns its id.
 func (w *tokenWorld) waiting(b *browser, name string) string {
@@ -213,7 +215,7 @@ func TestApproveAProvider(t *testing.T) {
 	if got := on.resp.Header.Get("Refresh"); got != "0; url="+to || !strings.Contains(on.body, `href="`+strings.ReplaceAll(strings.ReplaceAll(to, "&", "&amp;"), "+", "&#43;")+`"`) {
 		t.Errorf("it leads to %q: %s", got, on.body)
 	}
-	anna.get("/approvals/callback/helmholtz?code=c&state=" + w.state).redirects("/tokens/" + id + "?done=approved").follow().is(200).
+	anna.get("/approvals/callback/helmholtz?code=c&state="+w.state).redirects("/tokens/"+id+"?done=approved").follow().is(200).
 		says("Approved. You can close this page", "Valid, with a remaining life of 7 days", "anna@helmholtz", "fine", "lanyard token get "+id, "asked for by Anna Virtanen", "approved at Helmholtz AAI by Anna Virtanen")
 
 	w.move(time.Minute)
@@ -224,7 +226,7 @@ func TestApproveAProvider(t *testing.T) {
 	anna.get("/tokens/"+id).says("renewed once; last 2 minutes ago", "next in").hides("CANARY", "Approved. You can")
 	anna.get("/tokens/" + id + "?done=paused").hides("It is paused") // which is not so
 
-	anna.get("/tokens/" + id + "/narrow").is(200).says("Clear what its tokens shall no longer do", "storage.read:/data")
+	anna.get("/tokens/"+id+"/narrow").is(200).says("Clear what its tokens shall no longer do", "storage.read:/data")
 	anna.post("/tokens/"+id+"/narrow", url.Values{"audience": {"https://se.example.org"}}).is(400).says("Without any scope")
 	anna.post("/tokens/"+id+"/narrow", url.Values{"scope": {"openid"}}).is(400).says("Without any audience")
 	anna.post("/tokens/"+id+"/narrow", url.Values{"scope": {"openid", "storage.modify:/"}, "audience": {"https://se.example.org"}}).is(403)
@@ -232,8 +234,8 @@ func TestApproveAProvider(t *testing.T) {
 		says("It is narrower now", "narrowed to openid https://se.example.org by Anna").hides("read below /data storage.read:/data")
 	anna.post("/tokens/"+id+"/extend", nil).redirects("/tokens/"+id+"?done=extended").follow().says("It has a new end", "in 30 days")
 	anna.post("/tokens/"+id+"/pause", nil).redirects("/tokens/"+id+"?done=paused").follow().says("It is paused", "Continue", "paused by Anna").hides("Extend")
-	anna.post("/tokens/"+id+"/continue", nil).redirects("/tokens/"+id+"?done=continued").follow().says("It gives tokens again")
-	anna.get("/tokens/" + id + "/end").is(200).says("Helmholtz AAI is told to forget it", "It is for HTCondor at punch-login")
+	anna.post("/tokens/"+id+"/continue", nil).redirects("/tokens/" + id + "?done=continued").follow().says("It gives tokens again")
+	anna.get("/tokens/"+id+"/end").is(200).says("Helmholtz AAI is told to forget it", "It is for HTCondor at punch-login")
 	anna.post("/tokens/"+id+"/end", nil).redirects("/tokens/"+id+"?done=ended").follow().says("It has ended", "revoked", "never comes back", "Approve a new one").hides("End…")
 	anna.get("/tokens").says("Nothing is approved")
 	anna.get("/tokens?ended=1").says("nightly", "revoked")
@@ -251,7 +253,7 @@ func TestSignInAgain(t *testing.T) {
 	anna.get("/tokens").says("revoked at the provider", "Sign in again", "needs you to sign in since")
 	anna.get("/tokens/"+id).says("Helmholtz AAI refuses to renew it, so you must sign in there again", "<b>session over</b>", "It stays the same approval").hides("Pause", "Use it").harmless("")
 	w.refusal = nil
-	anna.get("/approvals/" + id).says("Sign in again at Helmholtz AAI?", "what uses it goes on", "Not now").hides("refuse")
+	anna.get("/approvals/"+id).says("Sign in again at Helmholtz AAI?", "what uses it goes on", "Not now").hides("refuse")
 	anna.post("/approvals/"+id, nil).is(200).says("On to Helmholtz AAI")
 	anna.get("/approvals/callback/helmholtz?code=c&state="+w.state).redirects("/tokens/"+id+"?done=approved").follow().says("valid", "fine", "signed in again at Helmholtz AAI by Anna", "Helmholtz AAI refuses it").hides("so you must sign in")
 	anna.post("/approvals/"+id, url.Values{"decision": {"refuse"}}).is(409).says("approved before")
@@ -292,7 +294,7 @@ func TestWhatProvidersAnswer(t *testing.T) {
 		says("Not approved", "Helmholtz AAI did not confirm it: <script>alert(1)</script>", "Begin again and agree there", "Nothing new was approved at Helmholtz AAI", "Request req_")
 	refused.harmless("")
 	for what, query := range map[string]string{"no state": "code=c", "another state": "code=c&state=x", "two states": "code=c&state=" + begin() + "&state=y", "nothing": ""} {
-		anna.get(at+query).is(400).says("Not approved")
+		anna.get(at + query).is(400).says("Not approved")
 		if c := w.stored(id); c.Status != credential.Intended {
 			t.Errorf("%s: it is %s", what, c.Status)
 		}

@@ -83,8 +83,8 @@ func uses(events []delegation.Event, name string) []wording.Event {
 		if words == "" { // what comes with every "made"
 			continue
 		}
-		if e.Name == "AT_created" && e.Comment != "" {
-			words += " (" + e.Comment + ")"
+		if comment := strings.TrimPrefix(strings.TrimPrefix(e.Comment, "Used grant_type mytoken"), ": "); e.Name == "AT_created" && comment != "" {
+			words += " (" + comment + ")"
 		}
 		if name != "" {
 			words = "“" + name + "”: " + words

@@ -66,7 +66,7 @@ func (p *Pages) grant(v *frame.View) error {
 		return err
 	}
 	page.Tree = treeOf(held)
-	histories := [][]wording.Event{history(records, r.Provider.Title)}
+	var histories [][]wording.Event
 	for _, s := range held[:min(len(held), 10)] { // each has a page of its own
 		events, err := p.Subgrants.Events(v.Context(), v.By, s.ID)
 		if err != nil {
@@ -74,7 +74,7 @@ func (p *Pages) grant(v *frame.View) error {
 		}
 		histories = append(histories, uses(events, title(s)))
 	}
-	page.History = newest(histories...)
+	page.History = newest(append(histories, history(records, r.Provider.Title))...)
 	return frame.Show(v, "grant", r.Name, page)
 }
 
