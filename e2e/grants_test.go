@@ -1,0 +1,187 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"html"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lanyardhq/lanyard/api"
+	"github.com/lanyardhq/lanyard/internal/provider/providertest"
+)
+
+// A grantSite is a server at which people approve grants at an independent OpenID provider, and at
+// our own issuer.
+type grantSite struct {
+	*site
+	provider *providertest.Provider
+}
+
+func newGrantSite(t *testing.T, o providertest.Options, s settings) *grantSite {
+	t.Helper()
+	port := freePorts(t, 1)[0]
+	secret := filepath.Join(t.TempDir(), "nop.secret")
+	if err := os.WriteFile(secret, []byte("secret-of-basic\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.extra += fmt.Sprintf(`providers:
+  - {id: nop, title: Independent, issuer: "http://127.0.0.1:%s", client_id: basic, client_secret_file: %s, offline: consent, scopes: [openid, offline_access, profile]}
+  - {id: lanyard, type: lanyard, scopes: ["storage.read:/climate"]}
+tokens:
+  audiences: [{name: "https://storage.example.org"}]
+  default_audience: https://storage.example.org
+  rules: [{project: "%s", scopes: ["storage.read:/climate"]}]
+`, port, secret, projectA)
+	g := &grantSite{site: newSite(t, s)}
+	o.Direct, o.Redirects = true, []string{g.portal + "/approvals/callback/nop"}
+	var err error
+	if o.Port, err = strconv.Atoi(port); err != nil {
+		t.Fatal(err)
+	}
+	g.provider = providertest.Start(t, o)
+	return g
+}
+
+// approves has p approve what a command printed the page of, as a browser would.
+func (p *person) approves(page string) string {
+	p.t.Helper()
+	at, err := url.Parse(page)
+	if err != nil || !strings.HasPrefix(page, p.portal+"/approvals/") {
+		p.t.Fatalf("%q is no page for an approval: %v", page, err)
+	}
+	p.browse(at.Path, nil)
+	between := p.browse(at.Path, url.Values{"decision": {"approve"}})
+	onward := regexp.MustCompile(`<a class="button" href="([^"]+)"`).FindStringSubmatch(between)
+	if onward == nil {
+		p.t.Fatalf("nothing leads on to the provider from\n%s", between)
+	}
+	// The provider approves by itself and sends the browser back.
+	resp, err := p.jar.Get(html.UnescapeString(onward[1]))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK || !strings.HasPrefix(resp.Request.URL.String(), p.portal+"/tokens/") {
+		p.t.Fatalf("the approval ended at %s: %s, %v\n%s", resp.Request.URL.Path, resp.Status, err, text)
+	}
+	return string(text)
+}
+
+// TestGrantJourney is a person who approves once, uses tokens, and revokes.
+func TestGrantJourney(t *testing.T) {
+	t.Parallel()
+	g := newGrantSite(t, providertest.Options{Rotate: true}, settings{})
+	anna, ben := g.signIn("anna"), g.signIn("ben")
+	anna.run(command{args: []string{"token", "get", "nop"}}).fails(t, "lanyard token approve nop")
+
+	var asked, again api.Approval
+	fields(t, anna.lanyard("token", "approve", "nop", "--no-wait", "--json"), &asked)
+	// Nobody else sees it, and looking at it approves nothing.
+	if resp, err := ben.jar.Get(asked.URL); err != nil || resp.StatusCode != http.StatusNotFound {
+		t.Errorf("somebody else's page is %v, %v", resp.Status, err)
+	}
+	if page := anna.approves(asked.URL); !strings.Contains(page, "Independent") {
+		t.Errorf("after the approval comes\n%s", page)
+	}
+	if list := anna.lanyard("token", "list"); !strings.Contains(list, "valid") || !strings.Contains(list, "nop") {
+		t.Errorf("the list is\n%s", list)
+	}
+	token := strings.TrimSpace(anna.lanyard("token", "get", "nop"))
+	if who := g.whoseAt(token); who != "anna" {
+		t.Errorf("the token is %q's at the provider", who)
+	}
+	fresh := strings.TrimSpace(anna.lanyard("token", "get", "nop", "--force"))
+	if fresh == token || g.whoseAt(fresh) != "anna" {
+		t.Error("a new token was asked for")
+	}
+	path := filepath.Join(anna.home, "token")
+	anna.lanyard("token", "get", "nop", "--file", path)
+	if text, err := os.ReadFile(path); err != nil || string(text) != fresh {
+		t.Errorf("the file holds %q, %v", text, err)
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the file's mode is %v, %v", info.Mode(), err)
+	}
+
+	// Signing in again keeps the grant's id.
+	fields(t, anna.lanyard("token", "approve", "nop", "--force", "--no-wait", "--json"), &again)
+	anna.approves(again.URL)
+	if again.CredentialID != asked.CredentialID {
+		t.Errorf("the grant %s became %s", asked.CredentialID, again.CredentialID)
+	}
+	renewed := strings.TrimSpace(anna.lanyard("token", "get", "nop", "--force"))
+	if g.whoseAt(renewed) != "anna" {
+		t.Error("after signing in again there is no token")
+	}
+
+	anna.lanyard("token", "revoke", "nop", "--yes")
+	anna.run(command{args: []string{"token", "get", "nop"}}).fails(t, "lanyard token approve nop")
+	wait(t, 10*time.Second, "the provider to be told", func() bool {
+		return g.whoseAt(renewed) == "" // this provider ends access tokens with their grant
+	})
+	wait(t, 10*time.Second, "the end", func() bool {
+		var ended api.Credential
+		fields(t, anna.lanyard("token", "show", asked.CredentialID, "--json"), &ended)
+		return ended.State == "ended"
+	})
+	g.stop()
+	for _, secret := range []string{token, fresh, renewed} {
+		if strings.Contains(g.log.String(), secret) {
+			t.Error("a token is in the server's log")
+		}
+	}
+}
+
+// TestTokensOutliveTheServer: what is kept on the machine is handed out without anybody.
+func TestTokensOutliveTheServer(t *testing.T) {
+	t.Parallel()
+	g := newGrantSite(t, providertest.Options{}, settings{})
+	anna := g.signIn("anna")
+	anna.lanyard("token", "approve", "lanyard")
+	token := anna.lanyard("token", "get", "lanyard")
+	g.stop()
+	if again := anna.lanyard("token", "get", "lanyard"); again != token {
+		t.Errorf("without the server the token is %q, with it %q", again, token)
+	}
+	anna.run(command{args: []string{"token", "get", "lanyard", "--force"}}).fails(t, strings.TrimPrefix(g.portal, "http://"))
+}
+
+// whoseAt asks the provider whose access token that is; "" if it is nobody's.
+func (g *grantSite) whoseAt(token string) string {
+	g.t.Helper()
+	r, err := http.NewRequestWithContext(g.t.Context(), http.MethodGet, g.provider.Issuer+"/me", nil)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+token)
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var who struct {
+		Subject string `json:"sub"`
+	}
+	if json.NewDecoder(resp.Body).Decode(&who) != nil {
+		return ""
+	}
+	return who.Subject
+}
+
+// fields reads what a command printed as JSON.
+func fields(t *testing.T, text string, into any) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(text), into); err != nil {
+		t.Fatalf("%v in\n%s", err, text)
+	}
+}
