@@ -12,6 +12,7 @@ import (
 
 	"github.com/lanyardhq/lanyard/internal/broker/standing"
 	"github.com/lanyardhq/lanyard/internal/credential"
+	"github.com/lanyardhq/lanyard/internal/custody/renewal"
 	"github.com/lanyardhq/lanyard/internal/fault"
 	"github.com/lanyardhq/lanyard/internal/grant"
 	"github.com/lanyardhq/lanyard/internal/identity"
@@ -75,7 +76,7 @@ func (c *Custody) approvable(one credential.Credential) (*site, grant.Spec, erro
 		return nil, spec, err
 	}
 	if at.Client == nil {
-		return nil, spec, fault.New(fault.Conflict, "grants at %s need no approval", at.name())
+		return nil, spec, fault.New(fault.Conflict, "grants at %s need no approval", at.Name())
 	}
 	_, err = one.Complete(c.now(), one.ExpiresAt) // which tells why not
 	return at, spec, err
@@ -150,7 +151,7 @@ func (c *Custody) Callback(ctx context.Context, by identity.Actor, provider stri
 		return credential.Credential{}, err
 	}
 	// The person's browser may leave now; the provider has given what must not get lost.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveLife)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), renewal.SaveLife)
 	defer cancel()
 	return c.approved(ctx, by, at, p.GrantID, got)
 }
@@ -183,7 +184,7 @@ func (c *Custody) takePending(ctx context.Context, by identity.Actor, provider, 
 // approved brings a grant into force, or back into force, with what its provider gave.
 func (c *Custody) approved(ctx context.Context, by identity.Actor, at *site, id string, got grant.Tokens) (one credential.Credential, err error) {
 	if got.Refresh == "" {
-		return one, fault.New(fault.Conflict, "%s gave no refresh token, so there is nothing to keep", at.name()).
+		return one, fault.New(fault.Conflict, "%s gave no refresh token, so there is nothing to keep", at.Name()).
 			WithHint("approve again and allow offline access; if that does not help, the people who run this server must have the client given offline access, or change the provider's setting \"offline\"")
 	}
 	for range rounds {
@@ -192,7 +193,7 @@ func (c *Custody) approved(ctx context.Context, by identity.Actor, at *site, id 
 		}
 	}
 	if err != nil { // what we do not keep must not live on
-		ctx, cancel := context.WithTimeout(ctx, deadline)
+		ctx, cancel := context.WithTimeout(ctx, renewal.Deadline)
 		defer cancel()
 		if _, failed := at.Client.Revoke(ctx, got.Refresh); failed != nil {
 			c.Log.WarnContext(ctx, "a refresh token that is not kept was not revoked", "grant", id, "provider", at.ID, "err", failed)
@@ -212,7 +213,7 @@ func (c *Custody) approveOnce(ctx context.Context, by identity.Actor, at *site, 
 		return one, err
 	}
 	if old.Subject != "" && got.Subject != "" && got.Subject != old.Subject {
-		return one, fault.New(fault.Denied, "at %s you signed in as somebody else than when you approved this grant first", at.name()).
+		return one, fault.New(fault.Denied, "at %s you signed in as somebody else than when you approved this grant first", at.Name()).
 			WithHint("sign out there and sign in again as before, or approve a new grant")
 	}
 	_, spec, err := c.approvable(one)

@@ -72,7 +72,7 @@ func TestAnswersThatAreNotTheirs(t *testing.T) {
 		late := w.order("ann", "alpha")
 		to, err = w.Begin(t.Context(), as("ann"), late.ID)
 		w.check(err)
-		time.Sleep(10 * time.Minute)
+		pass(10 * time.Minute)
 		_, err = w.Callback(t.Context(), as("ann"), "alpha", answerOf(to))
 		refused(t, err, fault.Invalid, "10 minutes")
 	})
@@ -161,12 +161,12 @@ func TestApprovalsThatArePolledFor(t *testing.T) {
 				t.Fatalf("%s, %v", to, err)
 			}
 		}
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		if polls := w.alpha.n; polls < 15 || polls > 30 {
 			t.Errorf("%d requests for two approvals in a minute", polls)
 		}
 		w.alpha.set(func() { w.alpha.approved = true })
-		time.Sleep(30 * time.Second)
+		pass(30 * time.Second)
 		for _, id := range []string{c.ID, given.ID} {
 			if one, _, err := w.store.Credential(t.Context(), id); err != nil || one.Status != credential.Active {
 				t.Errorf("%s, %v", one.Status, err)
@@ -179,7 +179,7 @@ func TestApprovalsThatArePolledFor(t *testing.T) {
 		late := w.order("ann", "alpha")
 		_, err := w.Begin(t.Context(), as("ann"), late.ID)
 		w.check(err)
-		time.Sleep(11 * time.Minute)
+		pass(11 * time.Minute)
 		if f := w.family(late.ID); !strings.Contains(f.Detail, "nobody approved in time") || len(f.Pending) > 0 {
 			t.Errorf("%+v", f)
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/lanyardhq/lanyard/internal/broker/ledger"
 	"github.com/lanyardhq/lanyard/internal/broker/standing"
 	"github.com/lanyardhq/lanyard/internal/credential"
+	"github.com/lanyardhq/lanyard/internal/custody/renewal"
 	"github.com/lanyardhq/lanyard/internal/fault"
 	"github.com/lanyardhq/lanyard/internal/grant"
 	"github.com/lanyardhq/lanyard/internal/identity"
@@ -126,13 +127,13 @@ func (c *Custody) narrowed(one credential.Credential, w grant.Wish) (credential.
 // pollAll asks for approvals that are polled for.
 func (c *Custody) pollAll(ctx context.Context) error {
 	now := c.now()
-	ids, err := c.Store.ClaimPolls(ctx, now, now.Add(lease), batch)
+	ids, err := c.Store.ClaimPolls(ctx, now, now.Add(renewal.Lease), batch)
 	for _, id := range ids {
 		c.work.Go(func() {
 			// Who has approved must not be forgotten because this server stops.
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flightLife)
 			defer cancel()
-			if err := c.poll(ctx, id, now.Add(lease)); err != nil {
+			if err := c.poll(ctx, id, now.Add(renewal.Lease)); err != nil {
 				c.Log.WarnContext(ctx, "an approval was not polled for", "grant", id, "err", err)
 			}
 		})
@@ -155,17 +156,17 @@ func (c *Custody) poll(ctx context.Context, id string, claimed time.Time) error 
 		return err
 	}
 	next := c.now().Add(max(p.Interval, shortestPoll))
-	if !at.enter(c.Now()) { // others are asked meanwhile
+	if !at.Enter(c.Now()) { // others are asked meanwhile
 		return c.Store.SavePoll(ctx, id, claimed, next, "")
 	}
 	got, err := at.Client.Poll(ctx, p.Data)
 	refusal, refused := errors.AsType[*grant.Refusal](err)
 	again := errors.Is(err, grant.ErrPending) || refused && refusal.Class == grant.Again || fault.CodeOf(err) == fault.Unavailable
-	v := answers
+	v := renewal.Answers
 	if err != nil && again && !errors.Is(err, grant.ErrPending) {
-		v = fails
+		v = renewal.Fails
 	}
-	at.leave(c.Now(), v, 0)
+	at.Leave(c.Now(), v, 0)
 	switch {
 	case again:
 		return c.Store.SavePoll(ctx, id, claimed, next, "")

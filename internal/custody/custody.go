@@ -19,6 +19,7 @@ import (
 	"github.com/lanyardhq/lanyard/internal/audit"
 	"github.com/lanyardhq/lanyard/internal/broker/access"
 	"github.com/lanyardhq/lanyard/internal/credential"
+	"github.com/lanyardhq/lanyard/internal/custody/renewal"
 	"github.com/lanyardhq/lanyard/internal/fault"
 	"github.com/lanyardhq/lanyard/internal/grant"
 	"github.com/lanyardhq/lanyard/internal/identity"
@@ -76,7 +77,13 @@ func (c *Custody) now() time.Time { return c.Now().UTC().Truncate(time.Second) }
 
 func (c *Custody) gate() access.Gate { return access.Gate{Store: c.Store} }
 
-// site returns the provider with this id and its state in this server.
+// site is one provider, its state in this server, and us there.
+type site struct {
+	*renewal.Site
+	Client Client
+}
+
+// site returns the provider with this id.
 func (c *Custody) site(id string) (*site, error) {
 	p, ok := c.Providers[id]
 	if !ok {
@@ -86,7 +93,7 @@ func (c *Custody) site(id string) (*site, error) {
 	defer c.mu.Unlock()
 	s := c.sites[id]
 	if s == nil {
-		s = newSite(p)
+		s = &site{Site: renewal.NewSite(p.Provider), Client: p.Client}
 		if c.sites == nil {
 			c.sites = map[string]*site{}
 		}
@@ -112,7 +119,7 @@ func (c *Custody) List(context.Context) []ProviderStatus {
 			continue
 		}
 		one := ProviderStatus{ID: id, Title: cmp.Or(s.Title, id), Issuer: s.Issuer, Type: cmp.Or(s.Type, grant.OAuth), Scopes: s.Scopes}
-		one.Health, one.HealthSince = s.health()
+		one.Health, one.HealthSince = s.Health()
 		all = append(all, one)
 	}
 	return all

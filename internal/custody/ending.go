@@ -10,10 +10,14 @@ import (
 	"github.com/lanyardhq/lanyard/internal/audit"
 	"github.com/lanyardhq/lanyard/internal/broker/ledger"
 	"github.com/lanyardhq/lanyard/internal/credential"
+	"github.com/lanyardhq/lanyard/internal/custody/renewal"
 	"github.com/lanyardhq/lanyard/internal/fault"
 	"github.com/lanyardhq/lanyard/internal/grant"
 	"github.com/lanyardhq/lanyard/internal/identity"
 )
+
+// errBusy says that others are to be served at the provider first, or that it is down.
+var errBusy = errors.New("no place at the provider")
 
 // longestPause is between two tries to revoke.
 const longestPause = time.Hour
@@ -35,7 +39,7 @@ func (c *Custody) pendingOf(claim grant.Claim) (p pending, err error) {
 // endAll works on grants that are ending: they are refused already, and end when their providers
 // know.
 func (c *Custody) endAll(ctx context.Context) error {
-	ids, err := c.Store.ClaimEnding(ctx, c.now(), lease, batch)
+	ids, err := c.Store.ClaimEnding(ctx, c.now(), renewal.Lease, batch)
 	for _, id := range ids {
 		c.work.Go(func() {
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flightLife)
@@ -63,6 +67,10 @@ func (c *Custody) end(ctx context.Context, id string) error {
 		return c.Store.SaveEnding(ctx, one, f, audit.Change{})
 	}
 	receipt, err := c.revoke(ctx, one, f)
+	if errors.Is(err, errBusy) {
+		one.DueAt = c.now().Add(5 * time.Second)
+		return c.Store.SaveEnding(ctx, one, f, audit.Change{})
+	}
 	if err != nil {
 		f.Failures++
 		f.Detail = grant.Clean("not revoked at the provider yet: "+reason(err), 300)
@@ -108,24 +116,18 @@ func (c *Custody) revoke(ctx context.Context, one credential.Credential, f grant
 	if err != nil {
 		return "", err
 	}
-	if !at.enter(c.Now()) {
-		return "", c.unavailable(at, 0)
+	if !at.Enter(c.Now()) {
+		return "", errBusy
 	}
-	v := answers
-	defer func() { at.leave(c.Now(), v, 0) }()
-	ctx, cancel := context.WithTimeout(ctx, deadline)
+	defer at.Leave(c.Now(), renewal.Nothing, 0) // it tells nothing about refreshes
+	ctx, cancel := context.WithTimeout(ctx, renewal.Deadline)
 	defer cancel()
 	receipt, err = at.Client.Revoke(ctx, f.Refresh)
 	if refusal, ok := errors.AsType[*grant.Refusal](err); ok {
-		switch refusal.Class {
-		case grant.Dead: // the provider does not know it any more
+		if refusal.Class == grant.Dead { // the provider does not know it any more
 			return "the provider had ended it already: " + refusal.Error(), nil
-		case grant.Operator:
-			v = rejected
-		case grant.Again:
-			v = fails
 		}
-		waits := fault.New(fault.Unavailable, "%s has not revoked it: %s", at.name(), refusal.Error()).WithCause(err)
+		waits := fault.New(fault.Unavailable, "%s has not revoked it: %s", at.Name(), refusal.Error()).WithCause(err)
 		waits.RetryAfter = refusal.RetryAfter
 		return "", waits
 	}

@@ -25,12 +25,12 @@ func TestRevocationUntilDone(t *testing.T) {
 		})
 		_, err := w.broker.End(t.Context(), as("ann"), c.ID, audit.Once{})
 		w.check(err)
-		time.Sleep(3 * time.Second)
+		pass(3 * time.Second)
 		one, f, err := w.Find(t.Context(), as("ann"), c.ID)
 		if err != nil || one.Status != credential.Ending || !strings.Contains(f.Detail, "not revoked at the provider yet") {
 			t.Errorf("%s, %+v, %v", one.Status, f, err)
 		}
-		time.Sleep(2 * time.Minute)
+		pass(2 * time.Minute)
 		one, f, err = w.Find(t.Context(), as("ann"), c.ID)
 		if err != nil || one.Status != credential.Ended || f.Detail != "Alpha confirmed the end" || f.Default.AccessExpiresAt.After(time.Time{}) {
 			t.Errorf("%s, %+v, %v", one.Status, f, err)
@@ -44,9 +44,9 @@ func TestRevocationUntilDone(t *testing.T) {
 		}
 		stop()
 		stop2()
-		time.Sleep(31 * 24 * time.Hour)
+		pass(31 * 24 * time.Hour)
 		defer w.run(w.another(w.store))()
-		time.Sleep(5 * time.Second)
+		pass(5 * time.Second)
 		if _, _, err := w.store.Credential(t.Context(), c.ID); err == nil {
 			t.Error("it is kept for ever")
 		}
@@ -63,9 +63,9 @@ func TestEndsWithoutAnybody(t *testing.T) {
 		})
 		_, err := w.broker.End(t.Context(), as("bob"), dead.ID, audit.Once{})
 		w.check(err)
-		time.Sleep(8 * 24 * time.Hour)
+		pass(8 * 24 * time.Hour)
 		defer w.run(w.Custody)()
-		time.Sleep(5 * time.Second)
+		pass(5 * time.Second)
 		for _, tc := range []struct {
 			id, receipt string
 			reason      credential.Reason

@@ -6,15 +6,12 @@ import (
 	"time"
 
 	"github.com/lanyardhq/lanyard/internal/credential"
+	"github.com/lanyardhq/lanyard/internal/custody/renewal"
 	"github.com/lanyardhq/lanyard/internal/fault"
 	"github.com/lanyardhq/lanyard/internal/grant"
 )
 
 const (
-	// lease is how long a refresh keeps other servers out: longer than its request may take.
-	lease = 20 * time.Second
-	// deadline is for one request with its answer.
-	deadline = 12 * time.Second
 	// flightLife bounds a refresh with all its waits.
 	flightLife = 45 * time.Second
 	// look is how often we look whether another server has finished.
@@ -42,7 +39,7 @@ var errSlow = fault.New(fault.Unavailable, "the provider takes long to answer").
 // for a short time only.
 func (c *Custody) join(ctx context.Context, at *site, id string, w grant.Wish, without bool) (*flight, error) {
 	now := c.now()
-	if down, wait := at.down(now); down && wait > 0 {
+	if down, wait := at.Down(now); down && wait > 0 {
 		return nil, c.unavailable(at, wait)
 	}
 	f, err := c.begin(ctx, at, id, w)
@@ -67,7 +64,7 @@ func (c *Custody) join(ctx context.Context, at *site, id string, w grant.Wish, w
 
 // unavailable tells that the provider is down.
 func (c *Custody) unavailable(at *site, wait time.Duration) error {
-	f := fault.New(fault.Unavailable, "%s does not answer", at.name()).WithHint("try again later; nothing needs to be approved anew")
+	f := fault.New(fault.Unavailable, "%s does not answer", at.Name()).WithHint("try again later; nothing needs to be approved anew")
 	f.RetryAfter = max(wait, time.Second)
 	return f
 }
@@ -116,11 +113,11 @@ func (c *Custody) launch(ctx context.Context, id string, f *flight, do func(cont
 
 // fly refreshes because somebody asks. ErrStale means that another server was at it.
 func (c *Custody) fly(ctx context.Context, at *site, id string, w grant.Wish) error {
-	if !at.await(ctx, c.Now) {
+	if !at.Await(ctx, c.Now) {
 		return c.unavailable(at, time.Second)
 	}
-	v, retryAfter := nothing, time.Duration(0)
-	defer func() { at.leave(c.Now(), v, retryAfter) }()
+	v, retryAfter := renewal.Nothing, time.Duration(0)
+	defer func() { at.Leave(c.Now(), v, retryAfter) }()
 	claim, err := c.Store.Whole(ctx, id)
 	if err != nil {
 		return err
@@ -131,13 +128,18 @@ func (c *Custody) fly(ctx context.Context, at *site, id string, w grant.Wish) er
 	if claim.Family.Refresh == "" || claim.Credential.Status != credential.Active {
 		return fault.ErrStale // it has changed: who waits will see how
 	}
-	if claim.Family, err = c.Store.Attempt(ctx, claim.Family, c.now(), lease); err != nil {
+	if claim.Family, err = c.Store.Attempt(ctx, claim.Family, c.now(), renewal.Lease); err != nil {
 		return err
 	}
-	r := &renewal{Custody: c, at: at, Claim: claim, wish: w, usedAt: c.now()}
-	err = r.run(ctx)
-	v, retryAfter = r.verdict, r.retryAfter
+	r := c.renewal(at, claim, w, c.now())
+	err = r.Run(ctx)
+	v, retryAfter = r.Verdict, r.RetryAfter
 	return err
+}
+
+// renewal is one refresh of what is claimed.
+func (c *Custody) renewal(at *site, claim grant.Claim, w grant.Wish, usedAt time.Time) *renewal.Renewal {
+	return &renewal.Renewal{Claim: claim, Store: c.Store, At: at.Site, Client: at.Client, Wish: w, UsedAt: usedAt, Now: c.now}
 }
 
 // waitForOthers waits until the server that has the lease is done, or the lease is over.

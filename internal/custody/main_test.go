@@ -62,6 +62,9 @@ func both(t *testing.T, test func(t *testing.T, w *world)) {
 	}
 }
 
+// pass lets time go by in a bubble.
+func pass(d time.Duration) { time.Sleep(d) }
+
 // place returns an empty database of a kind.
 func place(t testing.TB, kind string) store.Config {
 	c := store.Config{Keys: seal.NewKeys(), Now: time.Now}

@@ -76,11 +76,11 @@ func TestAnOutageOfTwentyMinutes(t *testing.T) {
 			named[w.alpha.byToken[w.family(id).Refresh].name] = id
 		}
 		defer w.run(w.Custody)()
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		w.alpha.set(func() { w.alpha.before, w.alpha.refreshed = down, nil })
 		ends := map[string]time.Time{} // when the tokens run out that there are when the provider comes back
 		for range 20 {
-			time.Sleep(time.Minute)
+			pass(time.Minute)
 			for _, id := range ids {
 				got := w.token(id, custody.TokenWish{})
 				ends[id] = got.AccessExpiresAt
@@ -93,7 +93,7 @@ func TestAnOutageOfTwentyMinutes(t *testing.T) {
 			t.Errorf("%d requests to a provider that is down", tries)
 		}
 		w.alpha.set(func() { w.alpha.before = nil })
-		time.Sleep(20 * time.Second)
+		pass(20 * time.Second)
 		var order []time.Time
 		for _, name := range w.alpha.refreshed {
 			order = append(order, ends[named[name]])
@@ -128,7 +128,7 @@ func TestAProviderThatHangs(t *testing.T) {
 		w.alpha.took = time.Hour
 		defer w.run(w.Custody)()
 		for range 600 {
-			time.Sleep(time.Second)
+			pass(time.Second)
 			families, err := w.store.Families(t.Context(), ids)
 			w.check(err)
 			for _, f := range families {

@@ -33,20 +33,20 @@ func TestRenewalAheadOfTime(t *testing.T) {
 			if narrow := time.Until(w.token(c.ID, wish("storage.read:/data")).AccessExpiresAt); narrow < 33*time.Minute {
 				t.Fatalf("after %d minutes there are %s left of the narrower one", minute, narrow)
 			}
-			time.Sleep(time.Minute)
+			pass(time.Minute)
 		}
 		if n := len(w.alpha.refreshed); n < 12 || n > 16 {
 			t.Errorf("%d refreshes of two tokens of an hour in three hours", n)
 		}
 		// Nobody asks any more, so it stops.
-		time.Sleep(3 * time.Hour)
+		pass(3 * time.Hour)
 		n := len(w.alpha.refreshed)
-		time.Sleep(12 * time.Hour)
+		pass(12 * time.Hour)
 		if again := len(w.alpha.refreshed) - n; again > 0 {
 			t.Errorf("%d refreshes for nobody", again)
 		}
 		w.token(c.ID, custody.TokenWish{})
-		time.Sleep(30 * time.Minute)
+		pass(30 * time.Minute)
 		if again := len(w.alpha.refreshed) - n; again != 2 {
 			t.Errorf("%d refreshes after somebody asked again", again)
 		}
@@ -66,7 +66,7 @@ func TestRefreshTokensAreKeptAlive(t *testing.T) {
 		c, frozen := w.approve("ann", "alpha"), w.approve("ann", "alpha")
 		_, err := w.broker.Freeze(t.Context(), as("ann"), frozen.ID, audit.Once{})
 		w.check(err)
-		time.Sleep(24 * time.Hour)
+		pass(24 * time.Hour)
 		if f := w.family(c.ID); f.Health != grant.Fine || f.RenewedAt.Before(time.Now().Add(-17*time.Minute)) {
 			t.Errorf("%+v", f)
 		}
@@ -89,7 +89,7 @@ func TestAFixedEndIsNotKeptAlive(t *testing.T) {
 		w.approve("ann", "alpha")
 		for range 8 * 60 { // the provider tells the same end each time
 			w.alpha.set(func() { w.alpha.idle = max(time.Second, time.Until(end)) })
-			time.Sleep(time.Minute)
+			pass(time.Minute)
 		}
 		if n := len(w.alpha.refreshed); n > 10 {
 			t.Errorf("%d refreshes of what lives no longer by them", n)
@@ -130,7 +130,7 @@ func TestALostAnswerEndsAFamilyThatCannotBearIt(t *testing.T) {
 		if err != nil || f.Health != grant.NeedsSignIn || time.Since(begun) > 2*time.Second {
 			t.Errorf("after %s: %+v, %v", time.Since(begun), f, err)
 		}
-		time.Sleep(5 * time.Minute)
+		pass(5 * time.Minute)
 		if tries := w.alpha.n - n; tries != 2 {
 			t.Errorf("%d requests: the one that was lost, and one more", tries)
 		}
@@ -145,7 +145,7 @@ func TestWhatWasNotSentIsTriedAgain(t *testing.T) {
 		defer w.run(w.Custody)()
 		c := w.approve("ann", "alpha")
 		w.alpha.set(func() { w.alpha.before = down })
-		time.Sleep(25 * time.Minute)
+		pass(25 * time.Minute)
 		_, f, err := w.Find(t.Context(), as("ann"), c.ID)
 		if err != nil || f.Health != grant.Retrying || !strings.Contains(f.Detail, "cannot be reached") {
 			t.Errorf("%+v, %v", f, err)
@@ -157,7 +157,7 @@ func TestWhatWasNotSentIsTriedAgain(t *testing.T) {
 		_, err = w.TokenOf(t.Context(), c.ID, force)
 		refused(t, err, fault.Unavailable, "Alpha")
 		w.alpha.set(func() { w.alpha.before = nil })
-		time.Sleep(10 * time.Second)
+		pass(10 * time.Second)
 		if f := w.family(c.ID); f.Health != grant.Fine || f.Detail != "" || f.Failures != 0 || f.Renewals != 1 {
 			t.Errorf("%+v", f)
 		}
@@ -178,7 +178,7 @@ func TestTheOperatorIsNeeded(t *testing.T) {
 		}
 		w.token(c.ID, custody.TokenWish{})
 		w.alpha.before = nil
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		w.token(c.ID, force)
 	})
 }
@@ -217,7 +217,7 @@ func TestAKillBeforeTheCommit(t *testing.T) {
 					t.Errorf("%+v", f)
 				}
 				w.token(c.ID, custody.TokenWish{}) // what is kept is handed out meanwhile
-				time.Sleep(21 * time.Second)       // the lease ends
+				pass(21 * time.Second)       // the lease ends
 				got, err := w.TokenOf(t.Context(), c.ID, force)
 				if f := w.family(c.ID); f.Health != tc.want || f.Attempts != 0 {
 					t.Errorf("%+v", f)
@@ -268,7 +268,7 @@ func TestNothingBeginsOnceTheServerStops(t *testing.T) {
 		stop := w.run(w.Custody)
 		w.alpha.set(func() { w.alpha.took = 5 * time.Second })
 		go func() { _, _ = w.TokenOf(t.Context(), c.ID, force) }()
-		time.Sleep(time.Second)
+		pass(time.Second)
 		stop()
 		if f := w.family(c.ID); f.Refresh != "refresh-alpha-0-2" {
 			t.Errorf("the server stopped before it wrote down what it got: %+v", f)

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/lanyardhq/lanyard/internal/custody/renewal"
 	"github.com/lanyardhq/lanyard/internal/fault"
 	"github.com/lanyardhq/lanyard/internal/grant"
 )
@@ -76,7 +77,7 @@ func (c *Custody) repeat(ctx context.Context, name string, task func(context.Con
 func (c *Custody) renewAt(ctx context.Context, at *site) {
 	tick := time.NewTicker(cmp.Or(c.Every, idle))
 	defer tick.Stop()
-	enough := max(1, cap(at.places)/4) // places that make a claim worth its statement
+	enough := max(1, at.Places()/4) // places that make a claim worth its statement
 	for failing := false; ; {
 		more, err := c.renewSome(ctx, at)
 		switch {
@@ -94,8 +95,8 @@ func (c *Custody) renewAt(ctx context.Context, at *site) {
 				return
 			case <-tick.C:
 				waiting = false
-			case <-at.freed:
-				waiting = !more || at.room(c.Now()) < enough
+			case <-at.Freed:
+				waiting = !more || at.Room(c.Now()) < enough
 			}
 		}
 	}
@@ -105,14 +106,14 @@ func (c *Custody) renewAt(ctx context.Context, at *site) {
 func (c *Custody) renewSome(ctx context.Context, at *site) (more bool, err error) {
 	now := c.now()
 	n := 0
-	for room := at.room(c.Now()); n < room && at.enter(c.Now()); n++ {
+	for room := at.Room(c.Now()); n < room && at.Enter(c.Now()); n++ {
 	}
 	if n == 0 {
 		return true, nil // there may be: nobody has looked
 	}
-	claims, err := c.Store.ClaimRenewals(ctx, at.ID, now, lease, n)
+	claims, err := c.Store.ClaimRenewals(ctx, at.ID, now, renewal.Lease, n)
 	for range n - len(claims) {
-		at.leave(c.Now(), nothing, 0)
+		at.Leave(c.Now(), renewal.Nothing, 0)
 	}
 	for _, claim := range claims {
 		c.renewAhead(ctx, at, claim)
@@ -125,12 +126,12 @@ func (c *Custody) renewAhead(ctx context.Context, at *site, claim grant.Claim) {
 	k, needed := claim.Next(c.now())
 	f := &flight{wish: k.Wish.Key(), done: make(chan struct{})}
 	do := func(ctx context.Context) error {
-		r := &renewal{Custody: c, at: at, Claim: claim, wish: k.Wish, usedAt: k.UsedAt}
-		defer func() { at.leave(c.Now(), r.verdict, r.retryAfter) }()
+		r := c.renewal(at, claim, k.Wish, k.UsedAt)
+		defer func() { at.Leave(c.Now(), r.Verdict, r.RetryAfter) }()
 		if !needed || claim.Family.Refresh == "" {
-			return r.giveBack(ctx)
+			return r.GiveBack(ctx)
 		}
-		err := r.run(ctx)
+		err := r.Run(ctx)
 		if fault.CodeOf(err) == fault.Internal {
 			c.Log.ErrorContext(ctx, "a grant was not renewed", "grant", claim.Credential.ID, "err", err)
 		}
@@ -139,6 +140,6 @@ func (c *Custody) renewAhead(ctx context.Context, at *site, claim grant.Claim) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.launch(ctx, claim.Credential.ID, f, do) {
-		at.leave(c.Now(), nothing, 0)
+		at.Leave(c.Now(), renewal.Nothing, 0)
 	}
 }

@@ -44,15 +44,18 @@ func (c *Custody) Token(ctx context.Context, by identity.Actor, ref string, w To
 	if err != nil {
 		return Delivered{}, err
 	}
-	of := Delivered{GrantID: id}
+	of, absent := Delivered{GrantID: id}, fault.New(fault.NotFound, "you have no grant %.60q", ref)
 	of.Tokens, err = c.token(ctx, id, w, func(one credential.Credential) error {
 		if by.AccountID == "" || one.OwnerID != by.AccountID {
-			return fault.New(fault.NotFound, "you have no grant %.60q", ref)
+			return absent
 		}
 		spec, err := grant.ParseSpec(one.Spec)
 		of.Provider = spec.Provider
 		return err
 	})
+	if fault.CodeOf(err) == fault.NotFound { // it looks the same as somebody else's
+		err = absent
+	}
 	return of, err
 }
 

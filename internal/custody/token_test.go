@@ -26,7 +26,7 @@ func TestTokensComeFromTheCache(t *testing.T) {
 		if got := w.token(c.ID, custody.TokenWish{MinValid: 50 * time.Minute}); got.Access != "access-alpha-0-2" {
 			t.Errorf("there was one that lives long enough, and we got %q", got.Access.Reveal())
 		}
-		time.Sleep(12 * time.Minute)
+		pass(12 * time.Minute)
 		if got := w.token(c.ID, custody.TokenWish{MinValid: 50 * time.Minute}); got.Access != "access-alpha-0-3" {
 			t.Errorf("50 minutes were wanted, and we got %q", got.Access.Reveal())
 		}
@@ -78,12 +78,14 @@ func TestWhoGetsTokens(t *testing.T) {
 	both(t, func(t *testing.T, w *world) {
 		c := w.approve("ann", "alpha")
 		for _, ref := range []string{c.ID, "jobs at alpha", "alpha", c.PublicID} {
-			if got, err := w.Token(t.Context(), as("ann"), ref, custody.TokenWish{}); err != nil || got.Access == "" {
-				t.Errorf("ann by %q: %v", ref, err)
+			if got, err := w.Token(t.Context(), as("ann"), ref, custody.TokenWish{}); err != nil || got.Access == "" || got.GrantID != c.ID || got.Provider != "alpha" {
+				t.Errorf("ann by %q: of %s at %s: %v", ref, got.GrantID, got.Provider, err)
 			}
 			_, err := w.Token(t.Context(), as("bob"), ref, custody.TokenWish{})
-			refused(t, err, fault.NotFound)
+			refused(t, err, fault.NotFound, "you have no grant")
 		}
+		_, absent := w.Token(t.Context(), as("ann"), "crd_nobodys", custody.TokenWish{})
+		refused(t, absent, fault.NotFound, "you have no grant")
 		_, err := w.Token(t.Context(), identity.Actor{Operator: true}, c.ID, custody.TokenWish{})
 		refused(t, err, fault.NotFound)
 		reader := as("ann")
@@ -128,7 +130,7 @@ func TestWhatIsStoppedYieldsNothing(t *testing.T) {
 		}
 		_, err = w.broker.Thaw(t.Context(), as("ann"), c.ID, audit.Once{})
 		w.check(err)
-		time.Sleep(7 * 24 * time.Hour)
+		pass(7 * 24 * time.Hour)
 		_, err = w.TokenOf(t.Context(), c.ID, custody.TokenWish{})
 		refused(t, err, fault.Conflict, "expired")
 		waiting := w.order("ann", "beta")
@@ -146,7 +148,7 @@ func TestWhoWaitsForATokenMayLeave(t *testing.T) {
 		if _, err := w.TokenOf(ctx, c.ID, force); err == nil {
 			t.Error("got a token before the provider gave it")
 		}
-		time.Sleep(5 * time.Second)
+		pass(5 * time.Second)
 		if f := w.family(c.ID); f.Refresh != "refresh-alpha-0-2" || f.Renewals != 1 {
 			t.Errorf("what the provider gave is lost: %+v", f)
 		}
@@ -158,7 +160,7 @@ func TestManyWhoWaitAreOneRequest(t *testing.T) {
 		c := w.approve("ann", "alpha")
 		other := w.another(w.store)
 		w.alpha.set(func() { w.alpha.took = 200 * time.Millisecond })
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		got := make(chan string)
 		for i := range 40 {
 			server := w.Custody

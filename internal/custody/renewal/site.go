@@ -1,4 +1,7 @@
-package custody
+// Package renewal is one refresh of one family: the request, and what is written down of it before
+// anybody sees an access token. And it is the place where requests to a provider wait for each other,
+// apart from those to all other providers. It imports rows 0 and 1.
+package renewal
 
 import (
 	"cmp"
@@ -20,13 +23,14 @@ const (
 	longestRetryAfter = 5 * time.Minute
 )
 
-// site is one provider as this server sees it. Providers share nothing, so a sick one holds up
+// Site is one provider as this server sees it. Providers share nothing, so a sick one holds up
 // nobody else: each has its own places for requests, and its own breaker. The breaker opens after
 // failures in a row; then one request at a time probes, until one is answered.
-type site struct {
-	Provider
+type Site struct {
+	grant.Provider
+	// Freed is told when a place becomes free.
+	Freed  chan struct{}
 	places chan struct{}
-	freed  chan struct{} // told when a place becomes free
 
 	mu       sync.Mutex
 	failures int // in a row
@@ -36,35 +40,44 @@ type site struct {
 	probing  bool
 }
 
-func newSite(p Provider) *site {
-	return &site{Provider: p, places: make(chan struct{}, cmp.Or(max(p.Concurrency, 0), concurrency)), freed: make(chan struct{}, 1), state: grant.Fine}
+// NewSite makes the site of a provider.
+func NewSite(p grant.Provider) *Site {
+	return &Site{Provider: p, places: make(chan struct{}, cmp.Or(max(p.Concurrency, 0), concurrency)), Freed: make(chan struct{}, 1), state: grant.Fine}
 }
 
-// verdict is what a request told about a provider.
-type verdict int
+// Name is what people call the provider.
+func (s *Site) Name() string { return cmp.Or(s.Title, s.ID) }
 
+// Places is how many requests may be under way at once.
+func (s *Site) Places() int { return cap(s.places) }
+
+// Verdict is what a request told about a provider.
+type Verdict int
+
+// The verdicts.
 const (
-	nothing  verdict = iota // none was made
-	answers                 // it works, whatever it said about the grant
-	fails                   // it does not
-	rejected                // it works, and refuses us
+	Nothing  Verdict = iota // none was made
+	Answers                 // it works, whatever it said about the grant
+	Fails                   // it does not
+	Rejected                // it works, and refuses us
 )
 
-func (s *site) health() (grant.Health, time.Time) {
+// Health is how the provider fares, and since when; the time is zero while it is fine.
+func (s *Site) Health() (grant.Health, time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.state, s.since
 }
 
-// down reports whether the breaker is open, and for how long nothing is tried.
-func (s *site) down(now time.Time) (bool, time.Duration) {
+// Down reports whether the breaker is open, and for how long nothing is tried.
+func (s *Site) Down(now time.Time) (bool, time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.failures >= tripped, max(0, s.closedAt.Sub(now))
 }
 
 // admit reports whether the breaker lets a request through. Each that it lets through must leave.
-func (s *site) admit(now time.Time) bool {
+func (s *Site) admit(now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.failures < tripped {
@@ -77,8 +90,8 @@ func (s *site) admit(now time.Time) bool {
 	return true
 }
 
-// enter takes a place at the provider if there is one and the breaker lets us through.
-func (s *site) enter(now time.Time) bool {
+// Enter takes a place at the provider if there is one and the breaker lets us through.
+func (s *Site) Enter(now time.Time) bool {
 	select {
 	case s.places <- struct{}{}:
 	default:
@@ -91,8 +104,8 @@ func (s *site) enter(now time.Time) bool {
 	return true
 }
 
-// await is enter for who can wait for a place.
-func (s *site) await(ctx context.Context, now func() time.Time) bool {
+// Await is Enter for who can wait for a place.
+func (s *Site) Await(ctx context.Context, now func() time.Time) bool {
 	select {
 	case s.places <- struct{}{}:
 	case <-ctx.Done():
@@ -105,21 +118,21 @@ func (s *site) await(ctx context.Context, now func() time.Time) bool {
 	return true
 }
 
-// leave gives the place back and tells what the request found.
-func (s *site) leave(now time.Time, v verdict, retryAfter time.Duration) {
+// Leave gives the place back and tells what the request found.
+func (s *Site) Leave(now time.Time, v Verdict, retryAfter time.Duration) {
 	s.mu.Lock()
 	s.probing = false
 	switch v {
-	case nothing:
-	case answers:
+	case Nothing:
+	case Answers:
 		s.failures, s.state, s.since = 0, grant.Fine, time.Time{}
-	case fails, rejected:
+	case Fails, Rejected:
 		if s.failures == 0 {
 			s.since = now
 		}
 		s.failures++
 		s.state = grant.Retrying
-		if v == rejected {
+		if v == Rejected {
 			s.state = grant.NeedsOperator
 		}
 		pause := min(time.Second<<min(s.failures-1, 10), probes)
@@ -128,13 +141,13 @@ func (s *site) leave(now time.Time, v verdict, retryAfter time.Duration) {
 	s.mu.Unlock()
 	<-s.places
 	select {
-	case s.freed <- struct{}{}:
+	case s.Freed <- struct{}{}:
 	default:
 	}
 }
 
-// room is how many more requests can be begun now.
-func (s *site) room(now time.Time) int {
+// Room is how many more requests can be begun now.
+func (s *Site) Room(now time.Time) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	free := cap(s.places) - len(s.places)
@@ -148,7 +161,7 @@ func (s *site) room(now time.Time) int {
 }
 
 // failing reports whether the last request failed, and others before it: then it is not about one grant.
-func (s *site) failing() bool {
+func (s *Site) failing() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.failures > 0
