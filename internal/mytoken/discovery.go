@@ -40,7 +40,7 @@ type provider struct {
 func (f *Facade) configuration(*call) (any, error) {
 	at := func(path string) string { return f.c.Service.Issuer + path }
 	m := metadata{
-		Issuer: f.c.Service.Issuer, Access: at(accessPath), Token: at(accessPath), Mytoken: at(mytokenPath), Tokeninfo: at(tokeninfoPath),
+		Issuer: f.c.Service.Issuer, Access: at(accessPath), Token: at(accessPath), Mytoken: at(obtainPath), Tokeninfo: at(infoPath),
 		Revocation: at(revokePath), Settings: at(settingsPath), Transfer: at(transferPath), Profiles: at(templatesPath), JWKS: at(jwksPath),
 		Providers:     []provider{},
 		Algorithm:     subgrant.Algorithm,

@@ -205,7 +205,7 @@ func (a answer) refused() string {
 
 func (a answer) String() string { return fmt.Sprintf("%d %.600s", a.status, a.text) }
 
-// text is a string of the answer.
+// field is a text of the answer; empty if there is none.
 func (a answer) field(name string) string {
 	s, _ := a.object[name].(string)
 	return s
@@ -243,7 +243,7 @@ const (
 	tokeninfo = "/api/v0/tokeninfo"
 )
 
-// fields are those of a creating request beside its grant.
+// object is a JSON object.
 func object(fields map[string]any) string {
 	text, err := json.Marshal(fields)
 	if err != nil {

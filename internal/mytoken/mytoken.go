@@ -65,11 +65,11 @@ const (
 	configurationPath = "/.well-known/mytoken-configuration"
 	openIDPath        = "/.well-known/openid-configuration" // the same document
 	jwksPath          = "/jwks"
-	mytokenPath       = "/api/v0/token/my"
+	obtainPath        = "/api/v0/token/my"
 	accessPath        = "/api/v0/token/access"
 	revokePath        = "/api/v0/token/revoke"
 	transferPath      = "/api/v0/token/transfer"
-	tokeninfoPath     = "/api/v0/tokeninfo"
+	infoPath          = "/api/v0/tokeninfo"
 	settingsPath      = "/api/v0/settings"
 	grantsPath        = "/api/v0/settings/grants"
 	capabilitiesPath  = "/api/v0/capabilities"
@@ -82,11 +82,11 @@ func (f *Facade) table() map[string]handler {
 		"GET " + configurationPath: f.configuration,
 		"GET " + openIDPath:        f.configuration,
 		"GET " + jwksPath:          f.keys,
-		"POST " + mytokenPath:      f.obtain,
+		"POST " + obtainPath:       f.obtain,
 		"POST " + accessPath:       f.access,
 		"POST " + revokePath:       f.revoke,
 		"POST " + transferPath:     f.transfer,
-		"POST " + tokeninfoPath:    f.tokeninfo,
+		"POST " + infoPath:         f.tokeninfo,
 		"GET " + settingsPath:      f.settings,
 		"GET " + grantsPath:        f.listGrants,
 		"POST " + grantsPath:       f.changeGrant,

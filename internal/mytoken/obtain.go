@@ -1,6 +1,7 @@
 package mytoken
 
 import (
+	"net/http"
 	"time"
 
 	"github.com/lanyardhq/lanyard/internal/delegation"
@@ -49,7 +50,7 @@ func (f *Facade) obtain(c *call) (any, error) {
 
 // unsupported is a word of the protocol that we do nothing for.
 func unsupported(field string) *delegation.Error {
-	return &delegation.Error{Status: 400, Code: "invalid_grant", Description: "Unsupported " + field}
+	return &delegation.Error{Status: http.StatusBadRequest, Code: "invalid_grant", Description: "Unsupported " + field}
 }
 
 // checkFlow judges how an application wants to wait. It polls: there is no page of others that we

@@ -37,7 +37,7 @@ func TestRecordedExchanges(t *testing.T) {
 	}
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".json"), func(t *testing.T) {
-			text, err := os.ReadFile(file) //nolint:gosec // a test's own
+			text, err := os.ReadFile(file)
 			if err != nil {
 				t.Fatal(err)
 			}
