@@ -237,6 +237,19 @@ func TestConsent(t *testing.T) {
 	})
 }
 
+func TestOurOwnIssuerNeedsNoSecondApproval(t *testing.T) {
+	both(t, func(t *testing.T, w *world) {
+		f, err := w.Start(t.Context(), w.wish(`{"oidc_issuer":"https://lanyard.example.org"}`), here)
+		check(t, err)
+		if redirect, err := w.Accept(t.Context(), ada, f.ConsentCode.Reveal(), delegation.Wish{}); err != nil || redirect != "" {
+			t.Errorf("accepted: %q, %v", redirect, err)
+		}
+		i, err := w.Poll(t.Context(), f.PollingCode, here)
+		check(t, err)
+		w.works("the token", i)
+	})
+}
+
 func TestOneOfTwoAnswersCounts(t *testing.T) {
 	both(t, func(t *testing.T, w *world) {
 		ctx := t.Context()
