@@ -85,6 +85,19 @@ func (p *person) asked() []call {
 	return calls
 }
 
+// getenv and setenv are for while the agent runs.
+func (p *person) getenv(k string) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.env[k]
+}
+
+func (p *person) setenv(k, v string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.env[k] = v
+}
+
 // A pane is what a command prints; several goroutines may write.
 type pane struct {
 	mu sync.Mutex
@@ -110,7 +123,7 @@ func (p *person) run(ctx context.Context, args ...string) (code int, out, errs *
 }
 
 func (p *person) runInto(ctx context.Context, out, errs *pane, args ...string) int {
-	c := &console.Console{Streams: console.Streams{In: strings.NewReader(""), Out: out, Err: errs}, Getenv: func(k string) string { return p.env[k] },
+	c := &console.Console{Streams: console.Streams{In: strings.NewReader(""), Out: out, Err: errs}, Getenv: p.getenv,
 		Now: time.Now, Zone: time.UTC, Version: "1.2.3", Host: "vm"}
 	config := cli.Config{Console: c}
 	config.More = append(config.More, agent.Command(agent.Config{Console: c, UID: os.Getuid(), Program: "/opt/lan yard/100%/lanyard"}))
