@@ -156,7 +156,9 @@ func (c *Custody) poll(ctx context.Context, id string, claimed time.Time) error 
 		return err
 	}
 	next := c.now().Add(max(p.Interval, shortestPoll))
-	if !at.Enter(c.Now()) { // others are asked meanwhile
+	soon, cancel := context.WithTimeout(ctx, queue)
+	defer cancel()
+	if !at.Await(soon, c.Now) {
 		return c.Store.SavePoll(ctx, id, claimed, next, "")
 	}
 	got, err := at.Client.Poll(ctx, p.Data)

@@ -19,6 +19,9 @@ import (
 // errBusy says that others are to be served at the provider first, or that it is down.
 var errBusy = errors.New("no place at the provider")
 
+// queue is how long polls and revocations wait for a place at a provider.
+const queue = 5 * time.Second
+
 // longestPause is between two tries to revoke.
 const longestPause = time.Hour
 
@@ -116,12 +119,14 @@ func (c *Custody) revoke(ctx context.Context, one credential.Credential, f grant
 	if err != nil {
 		return "", err
 	}
-	if !at.Enter(c.Now()) {
+	soon, cancel := context.WithTimeout(ctx, queue)
+	defer cancel()
+	if !at.Await(soon, c.Now) {
 		return "", errBusy
 	}
 	defer at.Leave(c.Now(), renewal.Nothing, 0) // it tells nothing about refreshes
-	ctx, cancel := context.WithTimeout(ctx, renewal.Deadline)
-	defer cancel()
+	ctx, stop := context.WithTimeout(ctx, renewal.Deadline)
+	defer stop()
 	receipt, err = at.Client.Revoke(ctx, f.Refresh)
 	if refusal, ok := errors.AsType[*grant.Refusal](err); ok {
 		if refusal.Class == grant.Dead { // the provider does not know it any more
