@@ -134,7 +134,7 @@ func (s *Server) answer(ctx context.Context, text []byte) reply {
 	case slices.Contains(elsewhere, r.Request):
 		return failure(errors.New(forbidden))
 	}
-	return failure(errors.New(unknown))
+	return failure(&Refusal{Text: unknown})
 }
 
 func (s *Server) token(ctx context.Context, r Request) reply {

@@ -64,36 +64,27 @@ func (a *app) runApprove(ctx context.Context, f approving, ref string) error {
 		return err
 	}
 	before, err := a.existing(ctx, s, f, ref)
+	if err == nil && before.ID == "" {
+		before, err = a.order(ctx, s, f, ref, life)
+		err = console.Cannot("ask for the approval", err)
+	} else if err == nil && detail(before).Standing == "valid" && !f.force {
+		return a.approved(before, "Approved already")
+	}
 	if err != nil {
 		return err
 	}
-	if before.ID == "" {
-		if before, err = a.order(ctx, s, f, ref, life); err != nil {
-			return console.Cannot("ask for the approval", err)
-		}
-	} else if detail(before).Standing == "valid" && !f.force {
-		return a.approved(before, "Approved already")
+	if immediate(before) {
+		return a.approved(before, "Approved")
 	}
-	if before.State == "active" && detail(before).Approval == nil && detail(before).RenewedAt.IsZero() && detail(before).Health == string(grant.Fine) {
-		return a.approved(before, "Approved") // the server itself makes its tokens: there is no page
+	page, err := a.page(ctx, s, before)
+	switch {
+	case err != nil:
+		return console.Cannot("ask for the approval", err)
+	case f.noWait:
+		return a.showLink(page, ref)
 	}
-	page := detail(before).Approval
-	if page == nil {
-		p, err := s.Approve(ctx, before.ID)
-		if err != nil {
-			return console.Cannot("ask for the approval", err)
-		}
-		page = &p
-	}
-	if f.noWait {
-		page.Schema = api.SchemaApproval
-		return a.Show(console.Result{Document: page, Values: []string{page.URL}, Text: func() {
-			a.Print("%s", page.URL)
-			a.Say("It can be approved until %s. Wait for it: lanyard token approve %s", a.At(page.ExpiresAt), console.Quote(ref))
-		}})
-	}
-	a.showPage(f, *page)
-	after, err := a.await(ctx, s, before, *page)
+	a.showPage(f, page)
+	after, err := a.await(ctx, s, before, page)
 	if err != nil {
 		if errors.Is(err, context.Canceled) {
 			a.Say("The page stays open until %s. Go on waiting: lanyard token approve %s", a.At(page.ExpiresAt), console.Quote(ref))
@@ -102,6 +93,29 @@ func (a *app) runApprove(ctx context.Context, f approving, ref string) error {
 	}
 	a.forget(after.ID)
 	return a.approved(a.prolonged(ctx, s, after, life), "Approved")
+}
+
+// immediate reports whether a grant works without a page: the server itself makes its tokens.
+func immediate(k api.Credential) bool {
+	g := detail(k)
+	return k.State == "active" && g.Approval == nil && g.RenewedAt.IsZero() && g.Health == string(grant.Fine)
+}
+
+// page is where a grant is approved.
+func (a *app) page(ctx context.Context, s *client.Client, k api.Credential) (api.Approval, error) {
+	if p := detail(k).Approval; p != nil {
+		return *p, nil
+	}
+	return s.Approve(ctx, k.ID)
+}
+
+// showLink prints the page's address alone, for a person or program that goes there later.
+func (a *app) showLink(p api.Approval, ref string) error {
+	p.Schema = api.SchemaApproval
+	return a.Show(console.Result{Document: p, Values: []string{p.URL}, Text: func() {
+		a.Print("%s", p.URL)
+		a.Say("It can be approved until %s. Wait for it: lanyard token approve %s", a.At(p.ExpiresAt), console.Quote(ref))
+	}})
 }
 
 // existing finds the grant to repair: the zero Credential if a new one is wanted.
