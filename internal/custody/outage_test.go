@@ -3,6 +3,7 @@ package custody_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"testing"
@@ -15,9 +16,9 @@ import (
 	"github.com/lanyardhq/lanyard/internal/identity"
 )
 
-// fill makes n grants of ann's at a provider that were approved one after the other within span,
-// which ends now. Their tokens are in use.
-func (w *world) fill(f *fake, n int, span time.Duration) []string {
+// fill makes n grants of ann's at a provider that were approved one after the other, the first of them
+// that long ago and the last that long. Their tokens are in use.
+func (w *world) fill(f *fake, n int, first, last time.Duration) []string {
 	w.t.Helper()
 	ids := make([]string, n)
 	var all sync.WaitGroup
@@ -27,7 +28,7 @@ func (w *world) fill(f *fake, n int, span time.Duration) []string {
 	for range 64 {
 		all.Go(func() {
 			for i := range work {
-				if err := w.insert(f, ids[i], time.Now().UTC().Truncate(time.Second).Add(-span+span*time.Duration(i)/time.Duration(n))); err != nil {
+				if err := w.insert(f, ids[i], time.Now().UTC().Truncate(time.Second).Add(-first+(first-last)*time.Duration(i)/time.Duration(n))); err != nil {
 					mu.Lock()
 					failed = errors.Join(failed, err)
 					mu.Unlock()
@@ -36,7 +37,7 @@ func (w *world) fill(f *fake, n int, span time.Duration) []string {
 		})
 	}
 	for i := range ids {
-		ids[i] = f.name + "-" + string(rune('a'+i%26)) + time.Duration(i).String()
+		ids[i] = fmt.Sprintf("crd_%s%d", f.name, i)
 		work <- i
 	}
 	close(work)
@@ -70,7 +71,7 @@ func TestAnOutageOfTwentyMinutes(t *testing.T) {
 	both(t, func(t *testing.T, w *world) {
 		const n = 200
 		w.alpha.took = 50 * time.Millisecond
-		ids := w.fill(w.alpha, n, 24*time.Minute)
+		ids := w.fill(w.alpha, n, 24*time.Minute, 0)
 		named := map[string]string{} // what the provider calls them
 		for _, id := range ids {
 			named[w.alpha.byToken[w.family(id).Refresh].name] = id
@@ -123,8 +124,8 @@ func TestAnOutageOfTwentyMinutes(t *testing.T) {
 func TestAProviderThatHangs(t *testing.T) {
 	both(t, func(t *testing.T, w *world) {
 		w.beta.life = 10 * time.Minute
-		w.fill(w.alpha, 100, 40*time.Minute)
-		ids := w.fill(w.beta, 40, 4*time.Minute)
+		w.fill(w.alpha, 100, 40*time.Minute, 0)
+		ids := w.fill(w.beta, 40, 4*time.Minute, 0)
 		w.alpha.took = time.Hour
 		defer w.run(w.Custody)()
 		for range 600 {

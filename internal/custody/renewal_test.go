@@ -217,7 +217,7 @@ func TestAKillBeforeTheCommit(t *testing.T) {
 					t.Errorf("%+v", f)
 				}
 				w.token(c.ID, custody.TokenWish{}) // what is kept is handed out meanwhile
-				pass(21 * time.Second)       // the lease ends
+				pass(21 * time.Second)             // the lease ends
 				got, err := w.TokenOf(t.Context(), c.ID, force)
 				if f := w.family(c.ID); f.Health != tc.want || f.Attempts != 0 {
 					t.Errorf("%+v", f)
