@@ -165,8 +165,10 @@ func (f *Facade) log(c *call, route string, status int, took time.Duration, err 
 		slog.String("address", c.from.Address)}
 	e, told := errors.AsType[*delegation.Error](err)
 	switch {
-	case status >= http.StatusInternalServerError:
+	case err != nil && !told:
 		level, attrs = slog.LevelError, append(attrs, slog.Any("err", err))
+	case status >= http.StatusInternalServerError:
+		level, attrs = slog.LevelWarn, append(attrs, slog.Any("err", err)) // something that we depend on
 	case status == http.StatusPreconditionRequired:
 		level = slog.LevelDebug // somebody waits for a person
 	case told:
