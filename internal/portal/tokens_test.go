@@ -43,7 +43,7 @@ func newTokenWorld(t testing.TB) *tokenWorld {
 	w.world = newWorld(t, func(p *portal.Portal, c *login.Config) {
 		kept := c.Store.(*store.Store)
 		w.provided.now = c.Now
-		helmholtz := grant.Provider{ID: "helmholtz", Title: "Helmholtz AAI", Issuer: "https://login.helmholtz.example", Scopes: []string{"openid", "offline_access", "storage.read:/data", "storage.modify:/data"}}
+		helmholtz := grant.Provider{ID: "helmholtz", Title: "Helmholtz AAI", Issuer: "https://login.helmholtz.example", Audience: "resource", Scopes: []string{"openid", "offline_access", "storage.read:/data", "storage.modify:/data"}}
 		own := grant.Provider{ID: "lanyard", Title: "This site", Type: grant.Lanyard, Scopes: []string{"storage.read:/"}}
 		p.Broker.Kinds[grant.Kind] = &grantkind.Kind{Providers: map[string]grant.Provider{"helmholtz": helmholtz, "lanyard": own}}
 		p.Broker.Rules[grant.Kind] = credential.Lifetime{Default: 7 * 24 * time.Hour, Max: 30 * 24 * time.Hour}

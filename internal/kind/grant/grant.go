@@ -4,6 +4,7 @@
 package grant
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"maps"
@@ -53,6 +54,9 @@ func (k *Kind) Make(ctx context.Context, o credential.Order) (credential.Made, e
 		spec.Audiences = slices.Clone(p.Audiences)
 	}
 	spec.Narrowed = false
+	if usual := p.Type == "" || p.Type == grant.OAuth; usual && (p.Audience == "" || p.Audience == "none") && len(spec.Audiences) > 0 {
+		return credential.Made{}, fault.New(fault.Invalid, "%s makes no tokens for a certain audience", cmp.Or(p.Title, p.ID)).WithHint("leave the audience out")
+	}
 	own := p.Type == grant.Lanyard
 	if own && k.Judge != nil {
 		if err := k.Judge(ctx, o.Owner, spec); err != nil {
