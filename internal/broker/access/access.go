@@ -46,14 +46,14 @@ func Operator(by identity.Actor) error {
 
 // Admit refuses actors who may do nothing at all, and tokens that do not cover the scope.
 func (g Gate) Admit(ctx context.Context, by identity.Actor, s identity.Scope) error {
-	if err := covers(by, s); err != nil {
+	if err := Covers(by, s); err != nil {
 		return err
 	}
 	return g.known(ctx, by)
 }
 
-// covers refuses tokens that do not cover the scope.
-func covers(by identity.Actor, s identity.Scope) error {
+// Covers refuses tokens that do not cover the scope. It asks nobody whether the account is stopped.
+func Covers(by identity.Actor, s identity.Scope) error {
 	if by.Operator || by.AccountID == "" || by.Holds(s) {
 		return nil
 	}
@@ -136,8 +136,8 @@ func (g Gate) Project(ctx context.Context, by identity.Actor, ref string, role i
 // is Reads or Writes.
 func (g Gate) Credential(ctx context.Context, by identity.Actor, ref string, scope func(kind string) identity.Scope) (credential.Credential, credential.State, error) {
 	err := g.known(ctx, by)
-	if err == nil && !slices.ContainsFunc(kinds, func(k kind) bool { return covers(by, scope(k.name)) == nil }) {
-		err = covers(by, scope("")) // a token for no kind at all learns nothing
+	if err == nil && !slices.ContainsFunc(kinds, func(k kind) bool { return Covers(by, scope(k.name)) == nil }) {
+		err = Covers(by, scope("")) // a token for no kind at all learns nothing
 	}
 	if err != nil {
 		return credential.Credential{}, nil, err
@@ -147,7 +147,7 @@ func (g Gate) Credential(ctx context.Context, by identity.Actor, ref string, sco
 		return credential.Credential{}, nil, fault.New(fault.NotFound, "there is no key, proxy or grant %.60q that you may see", ref)
 	}
 	if err == nil {
-		err = covers(by, scope(c.Kind))
+		err = Covers(by, scope(c.Kind))
 	}
 	if err != nil {
 		return credential.Credential{}, nil, err
