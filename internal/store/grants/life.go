@@ -176,7 +176,7 @@ func (g *Grants) SaveEnding(ctx context.Context, c credential.Credential, f gran
 		if err := t.SaveCredential(ctx, c, change); err != nil {
 			return err
 		}
-		_, err := t.Exec(ctx, `UPDATE grant_family SET refresh = NULL, pending = NULL, due_at = 0, poll_at = 0, detail = $2, failures = $3,
+		_, err := t.Exec(ctx, `UPDATE grant_family SET refresh = NULL, pending = NULL, due_at = 0, runs_out_at = 0, poll_at = 0, detail = $2, failures = $3,
 			generation = generation + 1 WHERE grant_id = $1`, c.ID, f.Detail, f.Failures)
 		if err == nil {
 			err = dropTokens(ctx, t, c.ID)

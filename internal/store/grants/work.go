@@ -42,16 +42,38 @@ func (g *Grants) Attempt(ctx context.Context, f grant.Family, now time.Time, lea
 	return f, nil
 }
 
+// backlog is how many times more families are due than are claimed when it begins to cost too much
+// to sort them for each claim.
+const backlog = 4
+
+// Those that are due, by the index of when they are, or, in a backlog, by that of when they run out.
+// The plus makes no difference but that the first index is of no use then; both columns are zero
+// where there is nothing to do.
+const (
+	byDue     = `f.due_at > 0 AND f.due_at <= $1`
+	byRunsOut = `f.runs_out_at > 0 AND +f.due_at > 0 AND +f.due_at <= $1`
+)
+
 // ClaimRenewals is Attempt for at most n families of a provider that are due, those first whose
 // tokens end first. Each comes with all tokens that are kept for it.
 func (g *Grants) ClaimRenewals(ctx context.Context, provider string, now time.Time, lease time.Duration, n int) ([]grant.Claim, error) {
 	if err := g.DB.RoomToIssue(); err != nil {
 		return nil, err
 	}
+	due, err := database.One(ctx, g.DB, "backlog", func(r database.Row) (n int, err error) { return n, r.Scan(&n) },
+		`SELECT count(*) FROM (SELECT 1 FROM grant_family f WHERE f.provider = $2 AND `+byDue+` AND f.lease_until <= $1`+
+			database.Limit(backlog*n)+`) AS due`, now, provider)
+	if err != nil || due == 0 {
+		return nil, err
+	}
+	which := byDue
+	if due == backlog*n {
+		which = byRunsOut
+	}
 	ids, err := database.List(ctx, g.DB.Alone(), database.Text, `UPDATE grant_family SET lease_until = $2, attempt_at = $1,
 		attempts = attempts + 1, generation = generation + 1 WHERE grant_id IN (
 		SELECT f.grant_id FROM grant_family f JOIN credential c ON c.id = f.grant_id
-		WHERE f.provider = $3 AND f.due_at > 0 AND f.due_at <= $1 AND f.lease_until <= $1
+		WHERE f.provider = $3 AND `+which+` AND f.lease_until <= $1
 		AND c.status IN ('active', 'frozen') AND c.expires_at > $1 ORDER BY f.runs_out_at, f.grant_id`+database.Limit(n)+g.skip(` OF f`)+`)
 		AND lease_until <= $1 RETURNING grant_id`, now, now.Add(lease), provider)
 	if err != nil {

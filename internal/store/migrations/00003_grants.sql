@@ -61,6 +61,7 @@ CREATE TABLE grant_family (
     generation         BIGINT NOT NULL
 );
 CREATE INDEX grant_family_due ON grant_family (provider, due_at) WHERE due_at > 0;
+CREATE INDEX grant_family_order ON grant_family (provider, runs_out_at, grant_id) WHERE runs_out_at > 0;
 CREATE INDEX grant_family_poll ON grant_family (poll_at) WHERE poll_at > 0;
 
 -- Access tokens that are kept ready, by the key of the wish that they answer; '' is the grant's own.
