@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"html"
@@ -16,7 +17,10 @@ import (
 	"time"
 
 	"github.com/lanyardhq/lanyard/api"
+	"github.com/lanyardhq/lanyard/client"
 	"github.com/lanyardhq/lanyard/internal/provider/providertest"
+	"github.com/lanyardhq/lanyard/internal/signin"
+	"github.com/lanyardhq/lanyard/material"
 )
 
 // A grantSite is a server at which people approve grants at an independent OpenID provider, and at
@@ -59,22 +63,70 @@ func (p *person) approves(page string) string {
 		p.t.Fatalf("%q is no page for an approval: %v", page, err)
 	}
 	p.browse(at.Path, nil)
-	between := p.browse(at.Path, url.Values{"decision": {"approve"}})
-	onward := regexp.MustCompile(`<a class="button" href="([^"]+)"`).FindStringSubmatch(between)
-	if onward == nil {
-		p.t.Fatalf("nothing leads on to the provider from\n%s", between)
-	}
-	// The provider approves by itself and sends the browser back.
-	resp, err := p.jar.Get(html.UnescapeString(onward[1]))
+	_, text := p.returns(p.browse(at.Path, url.Values{"decision": {"approve"}}))
+	return text
+}
+
+// returns goes on to the provider, which approves by itself and sends the browser back, and returns
+// the path and the text of the grant's page, where it ends.
+func (p *person) returns(between string) (grant, page string) {
+	p.t.Helper()
+	resp, err := p.jar.Get(p.onward(between))
 	if err != nil {
 		p.t.Fatal(err)
 	}
 	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)
-	if err != nil || resp.StatusCode != http.StatusOK || !strings.HasPrefix(resp.Request.URL.String(), p.portal+"/tokens/") {
-		p.t.Fatalf("the approval ended at %s: %s, %v\n%s", resp.Request.URL.Path, resp.Status, err, text)
+	at := resp.Request.URL
+	if err != nil || resp.StatusCode != http.StatusOK || !strings.HasPrefix(at.String(), p.portal+"/tokens/crd_") {
+		p.t.Fatalf("the approval ended at %s: %s, %v\n%s", at.Path, resp.Status, err, text)
 	}
-	return string(text)
+	return at.Path, string(text)
+}
+
+// onward is where the page that leads away from the portal leads.
+func (p *person) onward(between string) string {
+	p.t.Helper()
+	link := regexp.MustCompile(`<a class="button" href="([^"]+)"`).FindStringSubmatch(between)
+	if link == nil {
+		p.t.Fatalf("nothing leads on from\n%s", between)
+	}
+	return html.UnescapeString(link[1])
+}
+
+// api is a client that acts as p, with what lanyard login keeps.
+func (p *person) api() *client.Client {
+	p.t.Helper()
+	kept := &signin.Store{Dir: filepath.Join(p.home, ".local/state/lanyard"), Now: time.Now, HTTP: http.DefaultClient}
+	c, err := client.New(p.portal, client.Options{Token: func(ctx context.Context) (material.Secret, error) { return kept.Token(ctx, p.portal) }})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return c
+}
+
+// shown is what lanyard token show tells.
+type shown struct {
+	api.Credential
+	Subgrants []api.Subgrant `json:"subgrants"`
+}
+
+func (p *person) shows(ref string) (s shown) {
+	p.t.Helper()
+	if err := json.Unmarshal([]byte(p.lanyard("token", "show", ref, "--json")), &s); err != nil {
+		p.t.Fatal(err)
+	}
+	return s
+}
+
+// inForce counts the mytokens of a grant that are in force.
+func (s shown) inForce() (n int) {
+	for _, g := range s.Subgrants {
+		if g.State == "active" {
+			n++
+		}
+	}
+	return n
 }
 
 // TestGrantJourney is a person who approves once, uses tokens, and revokes.
