@@ -101,6 +101,12 @@ func newWorld(t testing.TB) *world { return newWorldAt(t, &clock{t: noon}) }
 
 func newWorldAt(t testing.TB, c interface{ Now() time.Time }) *world {
 	t.Helper()
+	return newWorldOf(t, c, self)
+}
+
+// newWorldOf is a world whose issuer has the address.
+func newWorldOf(t testing.TB, c interface{ Now() time.Time }, self string) *world {
+	t.Helper()
 	w := &world{t: t, mux: http.NewServeMux(), grants: &grants{}, groups: map[string][]string{}}
 	w.clock, _ = c.(*clock)
 	var err error

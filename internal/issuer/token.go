@@ -68,7 +68,7 @@ func (s *server) redeem(ctx context.Context, c *client, form url.Values, p login
 			}
 		}
 	}
-	p.ClientID, p.Mint = c.ID, s.mint(c, w)
+	p.ClientID, p.Audiences, p.Mint = c.ID, w.audiences, s.mint(c, w)
 	g, err := by(ctx, p, from(ctx).Request)
 	if err != nil {
 		return s.fail(ctx, err)

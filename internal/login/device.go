@@ -205,7 +205,7 @@ func (l *Login) PollDevice(ctx context.Context, p Redemption, r Request) (Grant,
 	case d.Decision == refused:
 		return Grant{}, ErrRefused
 	case d.Decision == approved:
-		s := session.Session{ClientID: p.ClientID, Host: d.Host, Scopes: d.Scopes, Audiences: d.Audiences, AuthenticatedAt: d.AuthenticatedAt}
+		s := session.Session{ClientID: p.ClientID, Host: d.Host, Scopes: d.Scopes, Audiences: late(d.Audiences, p.Audiences), AuthenticatedAt: d.AuthenticatedAt}
 		return l.grant(ctx, s, opening{d.AccountID, t, session.Token{}, p.Mint}, r)
 	case now.Before(d.PolledAt.Add(d.Interval - pollEarly)):
 		return Grant{}, l.slowDown(ctx, t, d)

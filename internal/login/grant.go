@@ -68,6 +68,9 @@ type Redemption struct {
 	// Scopes are repeated from the grant, with a refresh token. More is ErrScope; what is given is
 	// always the whole grant.
 	Scopes []identity.Scope
+	// Audiences become those of the session, with a code or device code for which none were named:
+	// some clients name theirs late.
+	Audiences []string
 	// Grace is how long a refresh token that was spent yields its successor once more.
 	Grace time.Duration
 	Mint  Mint // nil: login makes all tokens
@@ -127,7 +130,7 @@ func (l *Login) RedeemCode(ctx context.Context, p Redemption, r Request) (Grant,
 		_, err := l.c.Store.SaveTicket(ctx, t, true)
 		return Grant{}, cmp.Or(wrap("use up code", err), ErrGrant)
 	}
-	s := session.Session{ClientID: p.ClientID, Host: upstream.Clean(c.Host, 100), Scopes: c.Scopes, Audiences: c.Audiences, AuthenticatedAt: c.AuthenticatedAt}
+	s := session.Session{ClientID: p.ClientID, Host: upstream.Clean(c.Host, 100), Scopes: c.Scopes, Audiences: late(c.Audiences, p.Audiences), AuthenticatedAt: c.AuthenticatedAt}
 	// The hash of the code stays beside the tokens, so that its reuse is noticed.
 	g, err := l.grant(ctx, s, opening{c.AccountID, t, session.Token{Hash: id, Use: session.CodeToken}, p.Mint}, r)
 	g.Nonce = c.Nonce
@@ -135,6 +138,14 @@ func (l *Login) RedeemCode(ctx context.Context, p Redemption, r Request) (Grant,
 		return g, l.replayed(ctx, id, r)
 	}
 	return g, err
+}
+
+// late returns the audiences of a grant, or those that its redemption names if it has none.
+func late(granted, named []string) []string {
+	if len(granted) > 0 {
+		return granted
+	}
+	return named
 }
 
 // replayed ends the session of a code or refresh token that was used before, and is ErrGrant.
