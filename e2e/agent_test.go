@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"bufio"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -8,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lanyardhq/lanyard/api"
 	"github.com/lanyardhq/lanyard/internal/provider/providertest"
 )
 
@@ -72,6 +75,41 @@ func TestAgentJourney(t *testing.T) {
 	g.stop()
 	if token := oidcToken("lanyard").ok(t); strings.Count(token, ".") != 2 {
 		t.Errorf("without the server the token is %q", token)
+	}
+}
+
+// TestApproveWaits until somebody approves on the page that it shows, for a new grant and for one that
+// is there.
+func TestApproveWaits(t *testing.T) {
+	t.Parallel()
+	g := newGrantSite(t, providertest.Options{Rotate: true}, settings{})
+	anna := g.signIn("anna")
+	var id string
+	for _, args := range [][]string{{"nop"}, {"nop", "--force"}} {
+		cmd := anna.cmdline(command{args: append([]string{"token", "approve", "--json"}, args...)})
+		var out strings.Builder
+		cmd.Stdout = &out
+		told, err := cmd.StderrPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		lines := bufio.NewScanner(told)
+		for lines.Scan() && !strings.Contains(lines.Text(), g.portal) {
+		}
+		anna.approves(strings.TrimSpace(lines.Text()))
+		_, _ = io.Copy(io.Discard, told)
+		if err := cmd.Wait(); err != nil {
+			t.Fatalf("%v: %v\n%s", args, err, &out)
+		}
+		var k api.Credential
+		fields(t, out.String(), &k)
+		if k.State != "active" || k.Grant == nil || k.Grant.Standing != "valid" || id != "" && k.ID != id {
+			t.Errorf("%v: %s", args, &out)
+		}
+		id = k.ID
 	}
 }
 

@@ -223,16 +223,13 @@ func refused(k api.Credential) error {
 }
 
 // settled reports whether somebody has approved since: a new grant has become active, or the one to
-// repair is well and has been renewed.
+// repair is well anew. Renewals alone do not move HealthSince.
 func settled(before, now api.Credential) bool {
 	was, is := detail(before), detail(now)
-	if now.State != "active" {
-		return false
+	if now.State != "active" || before.State != "active" {
+		return now.State == "active"
 	}
-	if before.State != "active" {
-		return true
-	}
-	return is.Health == string(grant.Fine) && (was.Health != is.Health || is.RenewedAt.After(was.RenewedAt))
+	return is.Health == string(grant.Fine) && (was.Health == string(grant.NeedsSignIn) || is.HealthSince.After(was.HealthSince))
 }
 
 // prolonged moves the end of an approved grant as far as was asked for, or away from now if it is

@@ -43,7 +43,7 @@ func TestApproveWhatIsThere(t *testing.T) {
 	second.ID, second.Name = "crd_2", "for jobs"
 	page := ok(api.Approval{CredentialID: "crd_H", URL: "https://portal.test/approvals/crd_H", ExpiresAt: now.Add(10 * time.Minute), Interval: 1})
 	renewed := helmholtz("valid")
-	renewed.Grant.RenewedAt = now
+	renewed.Grant.HealthSince = now
 	for _, tc := range []struct {
 		line, want string
 		own        []api.Credential
@@ -83,7 +83,7 @@ func TestApproveWhatIsThere(t *testing.T) {
 func TestApproveSoonOver(t *testing.T) {
 	p := newPerson(t)
 	renewed := helmholtz("ends_soon")
-	renewed.Grant.RenewedAt = now
+	renewed.Grant.HealthSince = now
 	w := p.serve(map[string]func(call) (int, any){"GET /credentials": list(helmholtz("ends_soon")), "GET /credentials/crd_H": ok(renewed),
 		"POST /credentials/crd_H/approval": ok(api.Approval{URL: "https://portal.test/x", ExpiresAt: now.Add(time.Minute), Interval: 1}), "POST /credentials/crd_H/extend": ok(helmholtz("valid"))})
 	p.must("approve", "helmholtz")
