@@ -28,7 +28,7 @@ type flight struct {
 	again bool
 }
 
-func (f *flight) serves(w grant.Wish) bool { return f.wish == w.Key() && !f.again }
+func (f *flight) serves(w grant.Wish) bool { return f != nil && f.wish == w.Key() && !f.again }
 
 var errStopping = fault.New(fault.Unavailable, "this server stops").WithHint("try again")
 

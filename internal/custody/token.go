@@ -70,41 +70,64 @@ func (c *Custody) TokenOf(ctx context.Context, grantID string, w TokenWish) (gra
 // brings is handed out only once it is read back from the database, by a look that also tells whether
 // the grant is still in force.
 func (c *Custody) token(ctx context.Context, id string, w TokenWish, judge func(credential.Credential) error) (grant.Tokens, error) {
-	wish, begun := w.Wish, c.now()
+	begun := c.now()
 	var refreshed *flight
 	for range rounds {
-		one, f, k, err := c.Store.Grant(ctx, id, wish.Key())
-		if err == nil {
-			err = judge(one)
-		}
-		if err != nil {
-			return grant.Tokens{}, err
-		}
-		at, exact, err := c.judge(one, f, w.Wish)
+		h, err := c.look(ctx, id, w.Wish, judge)
 		switch {
 		case err != nil:
 			return grant.Tokens{}, err
-		case at.Type == grant.Lanyard:
-			return c.mint(ctx, one, exact)
-		case exact.Key() != wish.Key(): // it wishes for exactly what the grant is
-			wish = exact
-			continue
+		case h.at.Type == grant.Lanyard:
+			return c.mint(ctx, h.credential, h.wish)
+		case c.good(h, w, refreshed, begun):
+			c.noteUse(id, h.wish, h.kept, c.now())
+			return h.kept.Tokens, nil
+		case refreshed.serves(h.wish):
+			return c.fallback(h, w, refreshed.err)
 		}
-		now := c.now()
-		done := refreshed != nil && refreshed.serves(wish) && refreshed.err == nil
-		since := k.IssuedAt.After(begun) // another server was quicker
-		if (done || since) && k.Valid(now) || !w.Force && k.Fits(now, w.MinValid) {
-			c.noteUse(id, wish, k, now)
-			return k.Tokens, nil
-		}
-		if refreshed != nil && refreshed.serves(wish) && refreshed.err != nil {
-			return c.fallback(id, w, wish, k, refreshed.err)
-		}
-		if refreshed, err = c.join(ctx, at, id, wish, !w.Force && k.Valid(now)); err != nil {
-			return c.fallback(id, w, wish, k, err)
+		if refreshed, err = c.join(ctx, h.at, id, h.wish, !w.Force && h.kept.Valid(c.now())); err != nil {
+			return c.fallback(h, w, err)
 		}
 	}
 	return grant.Tokens{}, fault.New(fault.Unavailable, "others refresh this grant at the same time").WithHint("try again")
+}
+
+// held is what is there of a grant for a wish.
+type held struct {
+	credential credential.Credential
+	at         *site
+	wish       grant.Wish
+	kept       grant.Kept
+}
+
+// look reads what is there.
+func (c *Custody) look(ctx context.Context, id string, w grant.Wish, judge func(credential.Credential) error) (h held, err error) {
+	h.wish = w
+	for {
+		var f grant.Family
+		asked := h.wish.Key()
+		if h.credential, f, h.kept, err = c.Store.Grant(ctx, id, asked); err != nil {
+			return h, err
+		}
+		if err := judge(h.credential); err != nil {
+			return h, err
+		}
+		h.at, h.wish, err = c.judge(h.credential, f, w)
+		if err != nil || h.at.Type == grant.Lanyard || h.wish.Key() == asked {
+			return h, err
+		}
+		// It wishes for exactly what the grant is.
+	}
+}
+
+// good reports whether what is kept can be handed out: because it fits, or because nothing newer can
+// be had after a refresh since the caller began, by us or by another server.
+func (c *Custody) good(h held, w TokenWish, refreshed *flight, begun time.Time) bool {
+	now := c.now()
+	if refreshed.serves(h.wish) && refreshed.err == nil || h.kept.IssuedAt.After(begun) {
+		return h.kept.Valid(now)
+	}
+	return !w.Force && h.kept.Fits(now, w.MinValid)
 }
 
 // judge says whether the grant can yield what is wished for, and fills in the wish. A wish for exactly
@@ -147,13 +170,16 @@ func (c *Custody) mint(ctx context.Context, one credential.Credential, w grant.W
 }
 
 // fallback hands out what is kept where nothing newer can be had now.
-func (c *Custody) fallback(id string, w TokenWish, wish grant.Wish, k grant.Kept, why error) (grant.Tokens, error) {
+func (c *Custody) fallback(h held, w TokenWish, why error) (grant.Tokens, error) {
 	now := c.now()
-	if w.Force || !k.Valid(now) || fault.CodeOf(why) != fault.Unavailable {
-		return grant.Tokens{}, why
+	switch {
+	case why == nil:
+		why = fault.New(fault.Unavailable, "%s gave a token that is over already", h.at.Name()).WithHint("tell the people who run this server: the clocks may differ")
+	case !w.Force && h.kept.Valid(now) && fault.CodeOf(why) == fault.Unavailable:
+		c.noteUse(h.credential.ID, h.wish, h.kept, now)
+		return h.kept.Tokens, nil
 	}
-	c.noteUse(id, wish, k, now)
-	return k.Tokens, nil
+	return grant.Tokens{}, why
 }
 
 // noteUse remembers that somebody asked for k, to be written down later: only what is in use is
