@@ -41,7 +41,7 @@ type Config struct {
 	Minter *minting.Minter
 	// Grants yields tokens of other providers to clients that a rule lets have them.
 	Grants Grants
-	// Record writes an audit record that goes with no other change.
+	// Record writes an audit record that goes with no other change; it goes with Minter.
 	Record func(context.Context, audit.Record) error
 	Now    func() time.Time
 	Log    *slog.Logger
@@ -93,6 +93,9 @@ func New(c Config) (*Issuer, error) {
 		}
 		errs = append(errs, err)
 		i.clients[v.ID] = k
+	}
+	if c.Minter != nil && c.Record == nil {
+		errs = append(errs, errors.New("an issuer that exchanges tokens must record it"))
 	}
 	i.library = op.RegisterServer(&server{Issuer: i}, op.Endpoints{
 		Authorization: op.NewEndpoint(authorizePath), Token: op.NewEndpoint(tokenPath), Introspection: op.NewEndpoint(introspectPath),

@@ -258,3 +258,35 @@ func TestRefreshNarrowsAndNeverWidens(t *testing.T) {
 		})
 	}
 }
+
+// Each client has the grace that the operator gave it.
+func TestGraceByClient(t *testing.T) {
+	for client, grace := range map[string]time.Duration{"lanyard-cli": time.Minute, "patient": 24 * time.Hour, "strict": 0} {
+		t.Run(client, func(t *testing.T) {
+			w := member(t)
+			begin := func() (first, second any) {
+				t.Helper()
+				first = w.post("/token", redeem(w.code("client_id", client, "scope", "offline_access storage.read:/climate"), "client_id", client), nil).json["refresh_token"]
+				a := w.post("/token", refresh(first, "client_id", client), nil)
+				if a.status != http.StatusOK {
+					t.Fatalf("%d %s", a.status, a.body)
+				}
+				return first, a.json["refresh_token"]
+			}
+			first, second := begin()
+			if grace > 0 {
+				w.clock.advance(grace - time.Second)
+				a := w.post("/token", refresh(first, "client_id", client), nil)
+				if a.status != http.StatusOK || a.json["refresh_token"] != second || w.active(a.json["access_token"]).json["active"] != true {
+					t.Fatalf("within the grace: %d %s", a.status, a.body)
+				}
+				w.clock.advance(time.Second)
+			}
+			for _, token := range []any{first, second} {
+				if a := w.post("/token", refresh(token, "client_id", client), nil); a.json["error"] != "invalid_grant" {
+					t.Errorf("after the grace: %d %s", a.status, a.body)
+				}
+			}
+		})
+	}
+}
