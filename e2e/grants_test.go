@@ -44,7 +44,7 @@ tokens:
   audiences: [{name: "https://storage.example.org"}]
   default_audience: https://storage.example.org
   rules: [{project: "%s", scopes: ["storage.read:/climate"]}]
-`, port, secret, projectA)
+`, port, secret, projectA) + s.tokens
 	g := &grantSite{site: newSite(t, s)}
 	o.Direct, o.Redirects = true, []string{g.portal + "/approvals/callback/nop"}
 	var err error
@@ -84,6 +84,17 @@ func (p *person) returns(between string) (grant, page string) {
 	return at.Path, string(text)
 }
 
+// approvesAt has p approve a provider, new or once more, and returns the grant's id.
+func (p *person) approvesAt(provider string) string {
+	p.t.Helper()
+	var asked api.Approval
+	if err := json.Unmarshal([]byte(p.lanyard("token", "approve", provider, "--force", "--no-wait", "--json")), &asked); err != nil {
+		p.t.Fatal(err)
+	}
+	p.approves(asked.URL)
+	return asked.CredentialID
+}
+
 // onward is where the page that leads away from the portal leads.
 func (p *person) onward(between string) string {
 	p.t.Helper()
@@ -94,15 +105,29 @@ func (p *person) onward(between string) string {
 	return html.UnescapeString(link[1])
 }
 
-// api is a client that acts as p, with what lanyard login keeps.
+// api is a client that acts as p.
 func (p *person) api() *client.Client {
 	p.t.Helper()
-	kept := &signin.Store{Dir: filepath.Join(p.home, ".local/state/lanyard"), Now: time.Now, HTTP: http.DefaultClient}
-	c, err := client.New(p.portal, client.Options{Token: func(ctx context.Context) (material.Secret, error) { return kept.Token(ctx, p.portal) }})
+	c, err := client.New(p.portal, client.Options{Token: func(ctx context.Context) (material.Secret, error) { return p.signedIn().Token(ctx, p.portal) }})
 	if err != nil {
 		p.t.Fatal(err)
 	}
 	return c
+}
+
+// signedIn is what lanyard login keeps.
+func (p *person) signedIn() *signin.Store {
+	return &signin.Store{Dir: filepath.Join(p.home, ".local/state/lanyard"), Now: time.Now, HTTP: http.DefaultClient}
+}
+
+// accessToken is what the command line signs its requests with.
+func (p *person) accessToken() string {
+	p.t.Helper()
+	token, err := p.signedIn().Token(p.t.Context(), p.portal)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return token.Reveal()
 }
 
 // shown is what lanyard token show tells.

@@ -69,6 +69,7 @@ type settings struct {
 	tls      bool   // of the S3 gateway, with a certificate of an own CA
 	secure   bool   // TLS for the portal, with a certificate of the fixtures' CA
 	extra    string // more YAML at the top level
+	tokens   string // YAML below "tokens:", of a site with grants
 	quota    string
 	maxLife  string
 }
