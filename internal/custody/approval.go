@@ -131,7 +131,8 @@ func digest(s string) string {
 }
 
 // Callback takes what the provider's redirect brought back to the browser of by. The address of the
-// redirect names the provider, so that an answer of one is never taken for an answer of another.
+// redirect names the provider, so that an answer of one is never taken for an answer of another. With
+// an error the ID of the grant is returned, if it is known by then, so that it can be tried again.
 func (c *Custody) Callback(ctx context.Context, by identity.Actor, provider string, answer url.Values) (credential.Credential, error) {
 	for name, values := range answer {
 		if len(values) > 1 {
@@ -142,18 +143,23 @@ func (c *Custody) Callback(ctx context.Context, by identity.Actor, provider stri
 	if err != nil {
 		return credential.Credential{}, err
 	}
+	asked := credential.Credential{ID: p.GrantID}
 	at, err := c.site(p.Provider)
 	if err != nil {
-		return credential.Credential{}, err
+		return asked, err
 	}
 	got, err := at.Client.Finish(ctx, p.Data, answer)
 	if err != nil {
-		return credential.Credential{}, err
+		return asked, err
 	}
 	// The person's browser may leave now; the provider has given what must not get lost.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), renewal.SaveLife)
 	defer cancel()
-	return c.approved(ctx, by, at, p.GrantID, got)
+	one, err := c.approved(ctx, by, at, p.GrantID, got)
+	if err != nil {
+		return asked, err
+	}
+	return one, nil
 }
 
 // takePending uses up the ticket of an approval, for the browser and the provider that it was made for.
