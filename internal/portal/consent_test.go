@@ -151,13 +151,13 @@ func TestTreeOfTokens(t *testing.T) {
 	w.check(err)
 
 	page := anna.get("/tokens/"+id).is(200).says("Tokens that others hold", "jobs", "node one <b>", "node two", "get access tokens in your name; pass on a part",
-		"“jobs”: made", "“node one <b>”: got an access token (stage-in <b>) from 198.51.100.9").hides("CANARY")
+		"agreed to what “htcondor” asked for from 198.51.100.9 by Anna Virtanen", "token “node one <b>” made from 198.51.100.9").hides("CANARY")
 	page.harmless("")
 	if !regexp.MustCompile(`jobs</a>[^\n]*<ul><li>[^\n]*node (one|two)[^\n]*</li><li>[^\n]*node (one|two)[^\n]*</li></ul></li></ul>`).MatchString(page.body) {
 		t.Errorf("no tree: %s", page.body)
 	}
 	under := "/tokens/" + id + "/subtokens/"
-	anna.get(under+first.ID).is(200).says("Token “node one <b>”", "198.51.100.9, mytoken/0.6", "access tokens: at most 5 times, 1 used", "or", "only for openid", "got an access token").harmless("")
+	anna.get(under+first.ID).is(200).says("Token “node one <b>”", "198.51.100.9, mytoken/0.6", "access tokens: at most 5 times, 1 used", "or", "only for openid", "got an access token (stage-in <b>) from 198.51.100.9").harmless("")
 	anna.get(under+root.ID).says("Made from it 2 more", "End with all below", "htcondor (as it called itself)").hides("Within these limits no limit")
 	other := w.approved(anna, "another")
 	for _, path := range []string{under + "none", "/tokens/" + other + "/subtokens/" + first.ID} {
@@ -167,7 +167,7 @@ func TestTreeOfTokens(t *testing.T) {
 	ben.get(under + first.ID).is(404)
 	ben.post(under+first.ID+"/end", nil).is(404)
 
-	anna.post(under+first.ID+"/end", nil).redirects("/tokens/"+id+"?done=stopped").follow().says("The token has ended", "node two").hides(`subtokens/` + first.ID)
+	anna.post(under+first.ID+"/end", nil).redirects("/tokens/"+id+"?done=stopped").follow().says("The token has ended", "node two", "token “node one <b>” ended by Anna Virtanen").hides(`subtokens/` + first.ID)
 	if _, err := w.subgrants.AccessToken(t.Context(), first.Token, subgrant.AccessWish{}, elsewhere); err == nil {
 		t.Error("a token that was ended works")
 	}

@@ -291,8 +291,11 @@ func TestWhatProvidersAnswer(t *testing.T) {
 	}
 	at := "/approvals/callback/helmholtz?"
 	refused := anna.get(at+"error=access_denied&error_description="+url.QueryEscape(`<script>alert(1)</script>`)+"&state="+begin()).is(403).
-		says("Not approved", "Helmholtz AAI did not confirm it: <script>alert(1)</script>", "Begin again and agree there", "Nothing new was approved at Helmholtz AAI", "Request req_")
+		says("Not approved", "Helmholtz AAI did not confirm it: <script>alert(1)</script>", "Begin again and agree there", "Nothing new was approved at Helmholtz AAI", "Request req_", "Try again")
 	refused.harmless("")
+	if !strings.Contains(refused.body, `href="/approvals/`+id+`"`) {
+		t.Errorf("nothing leads back: %s", refused.body)
+	}
 	for what, query := range map[string]string{"no state": "code=c", "another state": "code=c&state=x", "two states": "code=c&state=" + begin() + "&state=y", "nothing": ""} {
 		anna.get(at + query).is(400).says("Not approved")
 		if c := w.stored(id); c.Status != credential.Intended {

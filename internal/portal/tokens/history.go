@@ -1,6 +1,7 @@
 package tokens
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -65,8 +66,49 @@ func deed(r audit.Record, provider string) string {
 	return strings.ReplaceAll(verb, "_", " ")
 }
 
+// passedOn turns what was done by and with the mytokens of a grant into events, newest first. Records
+// are what its owner did, newest first; what holders of tokens do is done in the owner's name.
+func passedOn(records []audit.Record, grantID string) []wording.Event {
+	var all []wording.Event
+	names := map[string]string{}
+	for _, r := range slices.Backward(records) {
+		if r.Detail["grant"] != grantID {
+			continue
+		}
+		e := wording.Event{At: r.At, Who: r.ActorName, Where: r.Address}
+		if r.Detail["client"] != "" { // by a token
+			e.Who = ""
+		}
+		switch r.Action {
+		case "delegation.accept":
+			e.What = "agreed to what " + quoted(r.Detail["application"], "an application") + " asked for from " + r.Detail["asker"]
+		case "subgrant.create":
+			names[r.Subject] = cmp.Or(r.Detail["name"], r.Detail["application"])
+			e.What = "token " + quoted(names[r.Subject], "without a name") + " made"
+		case "subgrant.revoke":
+			e.What = "token " + quoted(names[r.Subject], "made before") + " ended"
+			if r.Detail["reason"] == string(delegation.Replayed) {
+				e.What += ", because one that it had replaced was shown again"
+			}
+		default:
+			continue
+		}
+		all = append(all, e)
+	}
+	slices.Reverse(all)
+	return all
+}
+
+// quoted is a name as it stands in a sentence, or what to say without one.
+func quoted(name, without string) string {
+	if name == "" {
+		return without
+	}
+	return "“" + name + "”"
+}
+
 // uses turns the events of a mytoken, oldest first, into some for people, newest first.
-func uses(events []delegation.Event, name string) []wording.Event {
+func uses(events []delegation.Event) []wording.Event {
 	var all []wording.Event
 	for _, e := range slices.Backward(events) {
 		what := map[string]string{
@@ -85,9 +127,6 @@ func uses(events []delegation.Event, name string) []wording.Event {
 		}
 		if comment := strings.TrimPrefix(strings.TrimPrefix(e.Comment, "Used grant_type mytoken"), ": "); e.Name == "AT_created" && comment != "" {
 			words += " (" + comment + ")"
-		}
-		if name != "" {
-			words = "“" + name + "”: " + words
 		}
 		all = append(all, wording.Event{At: e.At, What: words, Where: e.Address})
 	}

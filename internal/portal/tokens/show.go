@@ -66,15 +66,11 @@ func (p *Pages) grant(v *frame.View) error {
 		return err
 	}
 	page.Tree = treeOf(held)
-	var histories [][]wording.Event
-	for _, s := range held[:min(len(held), 10)] { // each has a page of its own
-		events, err := p.Subgrants.Events(v.Context(), v.By, s.ID)
-		if err != nil {
-			return err
-		}
-		histories = append(histories, uses(events, title(s)))
+	mine, err := p.Broker.ListAudit(v.Context(), v.By, audit.Filter{Limit: 200})
+	if err != nil {
+		return err
 	}
-	page.History = newest(append(histories, history(records, r.Provider.Title))...)
+	page.History = newest(passedOn(mine, r.ID), history(records, r.Provider.Title))
 	return frame.Show(v, "grant", r.Name, page)
 }
 

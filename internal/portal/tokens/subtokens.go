@@ -97,7 +97,7 @@ func (p *Pages) subgrant(v *frame.View) error {
 	if err != nil {
 		return err
 	}
-	page := subgrantPage{branch: b, Grant: r, Conditions: conditions(b.Clauses, b.Counts), Rotation: rotation(b.Rotation), Below: b.count(), History: newest(uses(events, ""))}
+	page := subgrantPage{branch: b, Grant: r, Conditions: conditions(b.Clauses, b.Counts), Rotation: rotation(b.Rotation), Below: b.count(), History: newest(uses(events))}
 	return frame.Show(v, "subtoken", b.Title, page)
 }
 
