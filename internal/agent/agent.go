@@ -22,6 +22,7 @@ import (
 	"github.com/lanyardhq/lanyard/internal/fault"
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
 )
 
 // longestSocket is how long a socket's path may be, in bytes: clients copy it into that much space.
@@ -77,6 +78,9 @@ func (a *app) kept() (keep.List, error) {
 
 // run serves until ctx ends.
 func (a *app) run(ctx context.Context) error {
+	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil { // a core would hold tokens
+		return err
+	}
 	l, err := a.listen(ctx)
 	if err != nil {
 		return err

@@ -126,7 +126,7 @@ func (a *app) existing(ctx context.Context, s *client.Client, f approving, ref s
 	}
 	found := meant(own, ref)
 	if f.name != "" {
-		found = slices.DeleteFunc(found, func(k api.Credential) bool { return k.Name != f.name })
+		found = slices.DeleteFunc(own, func(k api.Credential) bool { return k.Name != f.name || tokens.Provider(k) != ref })
 	}
 	switch {
 	case len(found) == 0:

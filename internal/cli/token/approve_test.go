@@ -41,6 +41,8 @@ func TestApprove(t *testing.T) {
 func TestApproveWhatIsThere(t *testing.T) {
 	second := helmholtz("valid")
 	second.ID, second.Name = "crd_2", "for jobs"
+	jobs := helmholtz("valid")
+	jobs.ID, jobs.Name = "crd_J", "jobs"
 	page := ok(api.Approval{CredentialID: "crd_H", URL: "https://portal.test/approvals/crd_H", ExpiresAt: now.Add(10 * time.Minute), Interval: 1})
 	renewed := helmholtz("valid")
 	renewed.Grant.HealthSince = now
@@ -56,6 +58,7 @@ func TestApproveWhatIsThere(t *testing.T) {
 		{line: "approve crd_H", own: []api.Credential{helmholtz("revoked")}, asked: "POST /credentials/crd_H/approval", want: "✓ Approved: helmholtz\n"},
 		{line: "approve helmholtz", own: []api.Credential{helmholtz("absent")}, want: "✓ Approved: helmholtz\n"}, // Ctrl-C ended the first time
 		{line: "approve helmholtz --name jobs", own: []api.Credential{helmholtz("revoked")}, asked: "POST /credentials", want: "✓ Approved: helmholtz\n"},
+		{line: "approve helmholtz --name=jobs", own: []api.Credential{helmholtz("revoked"), jobs}, want: "✓ Approved already: jobs\n"},
 		{line: "approve helmholtz", own: []api.Credential{second, second}, want: "Which of your grants for helmholtz?", exit: console.Misuse},
 		{line: "approve helmholtz --scope read", own: []api.Credential{helmholtz("revoked")}, want: "with other scopes or audiences", exit: console.Conflict},
 		{line: "approve helmholtz", own: []api.Credential{helmholtz("paused")}, want: "The grant helmholtz is frozen.\n  lanyard token thaw helmholtz", exit: console.Conflict},

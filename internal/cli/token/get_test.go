@@ -185,6 +185,35 @@ func TestForgotten(t *testing.T) {
 	}
 }
 
+// TestCacheOfOthers is not believed: what others can read, what cannot be read, and what was kept for
+// another sign-in.
+func TestCacheOfOthers(t *testing.T) {
+	p := newPerson(t)
+	w := p.serve(map[string]func(call) (int, any){"POST /credentials/helmholtz/token": access("abc", time.Hour)})
+	for name, spoil := range map[string]func(path string) error{
+		"readable":  func(path string) error { return os.Chmod(path, 0o644) },
+		"damaged":   func(path string) error { return os.WriteFile(path, []byte(`{"token":`), 0o600) },
+		"large":     func(path string) error { return os.Truncate(path, 1<<20) },
+		"another's": func(string) error { p.env["LANYARD_TOKEN"] = "lyt_other"; return nil },
+	} {
+		p.must("get", "helmholtz")
+		w.asked()
+		files, err := filepath.Glob(filepath.Join(p.env["XDG_RUNTIME_DIR"], "lanyard", "token-*.json"))
+		if err != nil || len(files) == 0 {
+			t.Fatal(files, err)
+		}
+		for _, f := range files {
+			if err := spoil(f); err != nil {
+				t.Fatal(err)
+			}
+		}
+		p.must("get", "helmholtz")
+		if calls := w.asked(); len(calls) != 1 {
+			t.Errorf("%s: asked %v", name, calls)
+		}
+	}
+}
+
 // TestManyAtOnce has one of several processes ask the server.
 func TestManyAtOnce(t *testing.T) {
 	first := newPerson(t)
