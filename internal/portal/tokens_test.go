@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -44,11 +45,12 @@ func newTokenWorld(t testing.TB) *tokenWorld {
 		kept := c.Store.(*store.Store)
 		w.provided.now = c.Now
 		helmholtz := grant.Provider{ID: "helmholtz", Title: "Helmholtz AAI", Issuer: "https://login.helmholtz.example", Audience: "resource", Scopes: []string{"openid", "offline_access", "storage.read:/data", "storage.modify:/data"}}
+		kit := grant.Provider{ID: "kit", Title: "KIT mytoken", Type: grant.MyToken, Issuer: "https://mytoken.kit.example"}
 		own := grant.Provider{ID: "lanyard", Title: "This site", Type: grant.Lanyard, Scopes: []string{"storage.read:/"}}
-		p.Broker.Kinds[grant.Kind] = &grantkind.Kind{Providers: map[string]grant.Provider{"helmholtz": helmholtz, "lanyard": own}}
+		p.Broker.Kinds[grant.Kind] = &grantkind.Kind{Providers: map[string]grant.Provider{"helmholtz": helmholtz, "kit": kit, "lanyard": own}}
 		p.Broker.Rules[grant.Kind] = credential.Lifetime{Default: 7 * 24 * time.Hour, Max: 30 * 24 * time.Hour}
 		w.custody = &custody.Custody{Store: kept, Portal: p.URL, Now: c.Now, Log: c.Log,
-			Providers: map[string]custody.Provider{"helmholtz": {Provider: helmholtz, Client: w.provided}, "lanyard": {Provider: own}},
+			Providers: map[string]custody.Provider{"helmholtz": {Provider: helmholtz, Client: w.provided}, "kit": {Provider: kit, Client: w.provided}, "lanyard": {Provider: own}},
 			Issue: func(ctx context.Context, by identity.Actor, o credential.Order, once audit.Once) (credential.Credential, error) {
 				got, err := p.Broker.Issue(ctx, by, o, once)
 				return got.Credential, err
@@ -109,6 +111,8 @@ type provided struct {
 	// down keeps it from answering. Refusal is what it says to refreshes.
 	down    bool
 	refusal *grant.Refusal
+	// interval is how often to poll; zero: it sends people back.
+	interval time.Duration
 }
 
 func (p *provided) Begin(_ context.Context, w grant.Wish, _ provider.Hint) (provider.Approval, error) {
@@ -118,7 +122,7 @@ func (p *provided) Begin(_ context.Context, w grant.Wish, _ provider.Hint) (prov
 		return provider.Approval{}, fault.New(fault.Unavailable, "Helmholtz AAI does not answer").WithHint("try again in a minute")
 	}
 	p.begun, p.state = append(p.begun, w), rand.Text()
-	return provider.Approval{URL: "https://login.helmholtz.example/auth?scope=a+b&state=" + p.state, State: p.state, Data: []byte(strings.Join(w.Scopes, " ")), ExpiresAt: p.now().Add(time.Hour)}, nil
+	return provider.Approval{URL: "https://login.helmholtz.example/auth?scope=a+b&state=" + p.state, State: p.state, Data: []byte(strings.Join(w.Scopes, " ")), ExpiresAt: p.now().Add(time.Hour), Interval: p.interval}, nil
 }
 
 func (p *provided) Finish(_ context.Context, data []byte, answer url.Values) (grant.Tokens, error) {
@@ -382,4 +386,85 @@ func TestWhoSeesWhichTokens(t *testing.T) {
 		t.Errorf("a page tells that there is something:\n%s\n%s", a, b)
 	}
 	ben.get("/tokens?ended=1").hides("nightly")
+}
+
+// The page and the list tell each state in words, and what to do.
+func TestStatesInWords(t *testing.T) {
+	w := newTokenWorld(t)
+	anna := w.signIn("anna")
+	change := func(id string, do func(credential.Credential) credential.Credential) {
+		_, err := w.store.SaveCredentials(t.Context(), []credential.Credential{do(w.stored(id))}, func(c credential.Credential) audit.Change {
+			return audit.Change{Record: audit.By(identity.System(), w.clock(), "grant.freeze", c.ID, "").With("reason", string(c.Reason))}
+		})
+		w.check(err)
+	}
+	frozen := func(why credential.Reason) func(string) {
+		return func(id string) {
+			change(id, func(c credential.Credential) credential.Credential {
+				c, err := c.Freeze(w.clock(), why)
+				w.check(err)
+				return c
+			})
+		}
+	}
+	fails := func(r grant.Refusal) func(string) {
+		return func(id string) {
+			w.refusal = &r
+			_, _ = w.custody.Token(t.Context(), anna.actor(), id, custody.TokenWish{Force: true})
+			w.refusal = nil
+		}
+	}
+	for name, tc := range map[string]struct {
+		do         func(id string)
+		list, page []string
+		hides      []string // on the page
+	}{
+		"valid":                   {func(string) {}, []string{"valid", "7 days left", "fine"}, []string{"Valid, with a remaining life of 7 days", "lanyard token get"}, []string{"retrying"}},
+		"ends soon":               {func(id string) { w.move(6*24*time.Hour + 10*time.Hour) }, []string{"valid, less than a day left", "14 hours left"}, []string{"Valid, but its remaining life of 14 hours is less than a day"}, nil},
+		"paused":                  {frozen(credential.FrozenByOwner), []string{"paused"}, []string{"Paused, with a remaining life", "Continue It gives tokens again"}, []string{"lanyard token get", "Sign in again"}},
+		"stopped by the operator": {frozen(credential.Stopped), []string{"paused: the operator stopped it"}, []string{"You cannot let it continue", "paused: the operator stopped it"}, []string{"Continue It gives"}},
+		"retrying":                {fails(grant.Refusal{Class: grant.Again, Status: 503, Code: "busy"}), []string{"valid", "retrying since just now"}, []string{"retrying since just now", "busy"}, []string{"so you must sign in"}},
+		"refused":                 {fails(grant.Refusal{Class: grant.Operator, Status: 401, Code: "invalid_client"}), []string{"this server is refused"}, []string{"tokens cannot be renewed. The people who run this installation must act; you need to do nothing", "invalid_client"}, nil},
+		"expired":                 {func(string) { w.move(8 * 24 * time.Hour) }, []string{"expired"}, []string{"Expired since 1 day", "Approve a new one"}, []string{"End…", "Extend", "lanyard token get"}},
+	} {
+		id := w.approved(anna, name)
+		tc.do(id)
+		if name == "expired" || name == "ends soon" {
+			anna = w.signIn("anna") // the session has ended meanwhile
+		}
+		anna.get("/tokens").says(append(tc.list, name)...)
+		anna.get("/tokens/" + id).is(200).says(tc.page...).hides(tc.hides...)
+		anna.get("/approvals/" + id).hides("Not me: refuse")
+		_, err := w.Broker.End(t.Context(), anna.actor(), id, noOnce)
+		w.check(err)
+	}
+	never := w.waiting(anna, "never approved")
+	w.move(2 * time.Hour)
+	anna = w.signIn("anna")
+	anna.get("/tokens").says("never approved").hides("Sign in again")
+	anna.get("/tokens/"+never).says("never approved", "There is no approval yet", "Approve a new one").hides("Leads to")
+	anna.get("/approvals/" + never).redirects("/tokens/" + never)
+}
+
+// A mytoken server is asked in its own page, and nobody comes back from there.
+func TestProviderThatIsPolled(t *testing.T) {
+	w := newTokenWorld(t)
+	anna := w.signIn("anna")
+	w.interval = 5 * time.Second
+	id := anna.post("/tokens/new", ordered("mine", "provider", "kit")).redirects("/approvals/crd_*").id()
+	anna.post("/approvals/"+id, nil).is(200).says("When you have done so you can close that page: this server notices by itself")
+	anna.get("/tokens/" + id).says("waits for your approval")
+}
+
+func TestListGoesOn(t *testing.T) {
+	w := newTokenWorld(t)
+	anna := w.signIn("anna")
+	for i := range 51 {
+		_, err := w.custody.NewGrant(t.Context(), anna.actor(), grant.Spec{Provider: "helmholtz"}, "grant "+strconv.Itoa(i), 0)
+		w.check(err)
+		w.move(time.Second)
+	}
+	first := anna.get("/tokens").says("grant 50", "grant 1 ", "Older approvals").hides("grant 0 ")
+	next := regexp.MustCompile(`/tokens\?after=crd_\w+`).FindString(first.body)
+	anna.get(next).says("grant 0 ").hides("grant 1 ", "Older approvals")
 }

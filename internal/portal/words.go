@@ -22,36 +22,33 @@ func parse(more Section) (map[string]*template.Template, error) {
 		return nil, err
 	}
 	pages := map[string]*template.Template{}
-	folders := []fs.FS{own}
-	if more != nil {
-		folders = append(folders, more.Templates())
+	if err := parseInto(pages, layout, own); err != nil || more == nil {
+		return pages, err
 	}
-	for _, folder := range folders {
-		base, err := layout.Clone()
-		if err != nil {
-			return nil, err
-		}
-		if folder != own {
-			if _, err := base.ParseFS(folder, "parts.html"); err != nil {
-				return nil, err
-			}
-		}
-		names, err := fs.Glob(folder, "*.html")
-		if err != nil {
-			return nil, err
-		}
-		for _, name := range names {
-			t, err := base.Clone()
-			if err == nil {
-				t, err = t.ParseFS(folder, name)
-			}
-			if err != nil {
-				return nil, err
-			}
-			pages[strings.TrimSuffix(name, ".html")] = t
-		}
+	shared, err := layout.ParseFS(more.Templates(), "parts.html")
+	if err != nil {
+		return nil, err
 	}
-	return pages, nil
+	return pages, parseInto(pages, shared, more.Templates())
+}
+
+// parseInto adds the pages of a folder, each with what they share.
+func parseInto(pages map[string]*template.Template, shared *template.Template, folder fs.FS) error {
+	names, err := fs.Glob(folder, "*.html")
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		t, err := shared.Clone()
+		if err == nil {
+			t, err = t.ParseFS(folder, name)
+		}
+		if err != nil {
+			return err
+		}
+		pages[strings.TrimSuffix(name, ".html")] = t
+	}
+	return nil
 }
 
 // functions are what templates call.
