@@ -13,7 +13,9 @@ import (
 	"github.com/lanyardhq/lanyard/internal/broker"
 	"github.com/lanyardhq/lanyard/internal/credential"
 	"github.com/lanyardhq/lanyard/internal/fault"
+	"github.com/lanyardhq/lanyard/internal/grant"
 	"github.com/lanyardhq/lanyard/internal/identity"
+	grantkind "github.com/lanyardhq/lanyard/internal/kind/grant"
 	"github.com/lanyardhq/lanyard/internal/kind/proxy"
 	"github.com/lanyardhq/lanyard/internal/kind/proxy/gridtest"
 	"github.com/lanyardhq/lanyard/internal/kind/s3key"
@@ -79,8 +81,8 @@ func (w *world) another(now func() time.Time) *broker.Broker {
 	proxies := &proxy.Kind{Trust: w.grid.Trust, Anchors: w.grid.Anchors(), Keys: w.grid, CA: w.grid, Attributes: w.grid.Attributes, Now: now}
 	rule := credential.Lifetime{Default: 24 * hour, Max: maximum}
 	return &broker.Broker{
-		Kinds:    map[string]credential.Kind{s3key.Name: s3key.Kind{}, proxy.Name: proxies},
-		Rules:    map[string]credential.Lifetime{s3key.Name: rule, proxy.Name: rule},
+		Kinds:    map[string]credential.Kind{s3key.Name: s3key.Kind{}, proxy.Name: proxies, grant.Kind: &grantkind.Kind{Providers: providers()}},
+		Rules:    map[string]credential.Lifetime{s3key.Name: rule, proxy.Name: rule, grant.Kind: rule},
 		Store:    w.store,
 		Backend:  w.objects,
 		Gateways: w.gates,

@@ -14,6 +14,7 @@ import (
 
 	"github.com/lanyardhq/lanyard/internal/credential"
 	"github.com/lanyardhq/lanyard/internal/fault"
+	"github.com/lanyardhq/lanyard/internal/grant"
 	"github.com/lanyardhq/lanyard/internal/session"
 	"github.com/lanyardhq/lanyard/internal/store"
 	"github.com/lanyardhq/lanyard/internal/store/seal"
@@ -28,8 +29,11 @@ func TestSecretsAreNotOnDisk(t *testing.T) {
 		secrets := map[string][]byte{
 			"a state": []byte("canary-state-wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLE"), "a changed credential's state": []byte("canary-frozen-0123456789abcdefghijklmnop"),
 			"a ticket": []byte("canary-ticket-ABCDEFGHIJKLMNOPQRSTUVWXYZ"), "a signing key": []byte("canary-signing-\x00\x01\xfe\xff-key-0123456789"),
-			"the master key": master[:],
+			"a refresh token": []byte("canary-refresh-eyJhbGciOiJFUzI1NiIs"), "an access token": []byte("canary-access-eyJ0eXAiOiJhdCtqd3Qi"),
+			"a pending approval": []byte("canary-pending-verifier-0123456789"),
+			"the master key":     master[:],
 		}
+		keepGrant(t, w, secrets)
 		_, err := w.InsertCredential(t.Context(), key(1), secrets["a state"], did("s3key.create", "crd_00001"))
 		check(t, err)
 		_, err = w.InsertCredential(t.Context(), key(2), secrets["a changed credential's state"], did("s3key.create", "crd_00002"))
@@ -67,6 +71,27 @@ func TestSecretsAreNotOnDisk(t *testing.T) {
 			}
 		}
 	})
+}
+
+// keepGrant writes the secrets of a grant, and some of them again.
+func keepGrant(t *testing.T, w *world, secrets map[string][]byte) {
+	t.Helper()
+	c := key(3)
+	c.Kind, c.ProjectID = grant.Kind, ""
+	_, err := w.InsertCredential(t.Context(), c, nil, did("grant.create", c.ID))
+	check(t, err)
+	f := grant.Family{GrantID: c.ID, Provider: "p", Refresh: material.Secret(secrets["a refresh token"]), Health: grant.Fine,
+		Pending: secrets["a pending approval"], PollAt: start, PollUntil: start}
+	k := grant.Keep(grant.Tokens{Access: material.Secret(secrets["an access token"]), AccessExpiresAt: start.Add(time.Hour)}, grant.Wish{}, start, start)
+	check(t, w.SaveApproval(t.Context(), c, f, k, did("grant.approve", c.ID)))
+	f, err = w.Attempt(t.Context(), grant.Family{GrantID: c.ID, Generation: 1, Provider: "p", Refresh: f.Refresh, Pending: f.Pending}, start, time.Minute)
+	check(t, err)
+	k.Wish = grant.Wish{Scopes: []string{"narrow"}}
+	check(t, w.SaveRenewal(t.Context(), f, c.OwnerID, &k, nil))
+	check(t, w.SavePending(t.Context(), c, f))
+	if whole, err := w.Whole(t.Context(), c.ID); err != nil || whole.Family.Refresh != f.Refresh || string(whole.Family.Pending) != string(f.Pending) || len(whole.Kept) != 2 {
+		t.Fatalf("%+v, %v", whole, err)
+	}
 }
 
 // forms are the ways in which a secret could lie about. Base64 depends on where in the text it
