@@ -77,6 +77,19 @@ func TestRevoke(t *testing.T) {
 	p.fails(console.NotFound, []string{"revoke", "other"}, `✗ Cannot revoke other: you have no grant that is called "other"`)
 }
 
+// TestRevokeMytoken ends what was passed on, with all that came of it.
+func TestRevokeMytoken(t *testing.T) {
+	p := newPerson(t)
+	w := p.serve(map[string]func(call) (int, any){"DELETE /subgrants/sgr_1": ok(nil)})
+	p.must("revoke", "sgr_1")
+	p.sees(&p.out, "✓ sgr_1 is revoked, and all that came of it\n")
+	if calls := w.asked(); len(calls) != 1 || calls[0].Query != "recursive=true" {
+		t.Errorf("asked %v", calls)
+	}
+	p.fails(console.NotFound, []string{"revoke", "sgr_2"}, "✗ Cannot revoke sgr_2: not here.")
+	p.fails(console.Misuse, []string{"revoke", "sgr_1", "helmholtz"}, "are revoked apart")
+}
+
 func TestNarrow(t *testing.T) {
 	p := newPerson(t)
 	narrow := helmholtz("valid")
