@@ -2,9 +2,7 @@ package custody
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/lanyardhq/lanyard/internal/audit"
@@ -19,25 +17,8 @@ import (
 // errBusy says that others are to be served at the provider first, or that it is down.
 var errBusy = errors.New("no place at the provider")
 
-// queue is how long polls and revocations wait for a place at a provider.
-const queue = 5 * time.Second
-
 // longestPause is between two tries to revoke.
 const longestPause = time.Hour
-
-// pendingOf returns what is remembered of the approval that is polled for.
-func (c *Custody) pendingOf(claim grant.Claim) (p pending, err error) {
-	if c.now().After(claim.Family.PollUntil) {
-		return p, fault.New(fault.Conflict, "nobody approved in time").WithHint("begin again from the page of the grant")
-	}
-	if _, err := claim.Credential.Complete(c.now(), claim.Credential.ExpiresAt); err != nil {
-		return p, err
-	}
-	if err := json.Unmarshal(claim.Family.Pending, &p); err != nil {
-		return p, fmt.Errorf("decode approval of %s: %w", claim.Credential.ID, err)
-	}
-	return p, nil
-}
 
 // endAll works on grants that are ending: they are refused already, and end when their providers
 // know.
