@@ -15,6 +15,7 @@ import (
 	"github.com/lanyardhq/lanyard/internal/identity"
 	"github.com/lanyardhq/lanyard/internal/login"
 	"github.com/lanyardhq/lanyard/material"
+	"github.com/lanyardhq/lanyard/wlcg"
 )
 
 // CommandLine is the client id of Lanyard's own command line. It is public and built in.
@@ -29,6 +30,8 @@ type Client struct {
 	// Secret makes the client a confidential one. Letters and digits only: it is form-encoded on
 	// the wire, and not every client knows.
 	Secret material.Secret
+	// Keys make it a confidential one too: it proves itself by what it signs (private_key_jwt).
+	Keys wlcg.KeySet
 	// Algorithm signs its ID tokens: "RS256", which is the default, or "ES256".
 	Algorithm string
 	// RefreshGrace is how long a refresh token that was spent yields its successor once more, up to
@@ -72,10 +75,14 @@ func newClient(c Client) (*client, error) {
 	if k.grace < 0 || k.grace > longestGrace {
 		return k, fault.New(fault.Invalid, "client %q: refresh_grace is from 0 to %s", c.ID, longestGrace)
 	}
-	return k, checkRedirects(c)
+	return k, c.check()
 }
 
-func checkRedirects(c Client) error {
+// check judges the rest of a client.
+func (c Client) check() error {
+	if c.Secret != "" && len(c.Keys.Keys) > 0 {
+		return fault.New(fault.Invalid, "client %q has both a secret and keys", c.ID)
+	}
 	if len(c.RedirectURIs) == 0 {
 		return fault.New(fault.Invalid, "client %q has no redirect URI", c.ID)
 	}
@@ -87,11 +94,14 @@ func checkRedirects(c Client) error {
 	return nil
 }
 
-func (c *client) confidential() bool { return c.Secret != "" }
+func (c *client) confidential() bool { return c.Secret != "" || len(c.Keys.Keys) > 0 }
 
 // proves reports whether secret is the client's. Public ones prove nothing, with an empty one:
 // oidc-agent sends Basic credentials with it.
 func (c *client) proves(secret string) bool {
+	if len(c.Keys.Keys) > 0 {
+		return false // it signs
+	}
 	sum := sha256.Sum256([]byte(secret))
 	return subtle.ConstantTimeCompare(sum[:], c.secret[:]) == 1
 }
@@ -168,6 +178,9 @@ func (c *client) ApplicationType() op.ApplicationType {
 }
 
 func (c *client) AuthMethod() oidc.AuthMethod {
+	if len(c.Keys.Keys) > 0 {
+		return oidc.AuthMethodPrivateKeyJWT
+	}
 	if c.confidential() {
 		return oidc.AuthMethodBasic
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/lanyardhq/lanyard/internal/fault"
 	"github.com/lanyardhq/lanyard/internal/issuer"
 	"github.com/lanyardhq/lanyard/internal/signing"
+	"github.com/lanyardhq/lanyard/wlcg"
 )
 
 // Before the first keys are there, nothing is used up.
@@ -41,7 +42,7 @@ func TestMetadata(t *testing.T) {
 	a := w.get("/.well-known/openid-configuration")
 	scopes := []any{"openid", "profile", "email", "offline_access", "s3:read", "s3:write", "proxies:read", "proxies:write", "tokens:read", "tokens:write", "projects:read", "projects:write",
 		"compute.create", "storage.modify:/", "storage.read:/", "wlcg", "wlcg.groups"}
-	all := []any{"none", "client_secret_basic", "client_secret_post"}
+	all, signed := []any{"none", "client_secret_basic", "client_secret_post", "private_key_jwt"}, []any{"RS256", "ES256"}
 	want := map[string]any{
 		"issuer": self, "authorization_endpoint": self + "/authorize", "token_endpoint": self + "/token", "jwks_uri": self + "/jwks",
 		"userinfo_endpoint": self + "/userinfo", "device_authorization_endpoint": self + "/device_authorization",
@@ -50,7 +51,9 @@ func TestMetadata(t *testing.T) {
 		"grant_types_supported":   []any{"authorization_code", "refresh_token", "urn:ietf:params:oauth:grant-type:device_code", "urn:ietf:params:oauth:grant-type:token-exchange"},
 		"subject_types_supported": []any{"public"}, "id_token_signing_alg_values_supported": []any{"RS256", "ES256"},
 		"token_endpoint_auth_methods_supported": all, "revocation_endpoint_auth_methods_supported": all,
-		"introspection_endpoint_auth_methods_supported": []any{"client_secret_basic", "client_secret_post"},
+		"introspection_endpoint_auth_methods_supported":    all[1:],
+		"token_endpoint_auth_signing_alg_values_supported": signed, "revocation_endpoint_auth_signing_alg_values_supported": signed,
+		"introspection_endpoint_auth_signing_alg_values_supported": signed,
 		"claims_supported":                 []any{"iss", "sub", "aud", "azp", "exp", "iat", "auth_time", "nonce", "at_hash", "name", "email"},
 		"code_challenge_methods_supported": []any{"S256"}, "authorization_response_iss_parameter_supported": true,
 		"request_uri_parameter_supported": false,
@@ -76,8 +79,9 @@ func TestConfigurationMistakesAreToldTogether(t *testing.T) {
 		{ID: "a", RedirectURIs: []string{"javascript:alert(1)"}},
 		{ID: "b"},
 		{ID: "c", Algorithm: "none", RedirectURIs: []string{"https://x.example/"}},
+		{ID: "e", Secret: "x", Keys: wlcg.KeySet{Keys: make([]wlcg.PublicKey, 1)}, RedirectURIs: []string{"https://x.example/"}},
 		{ID: "d", RefreshGrace: new(25 * time.Hour), RedirectURIs: []string{"https://x.example/"}}}})
-	for _, text := range []string{"without a path", `"lanyard-cli" stands twice`, `client "a": redirect URI`, `client "b" has no redirect URI`, `algorithm "none"`, `client "d": refresh_grace`} {
+	for _, text := range []string{"without a path", `"lanyard-cli" stands twice`, `client "a": redirect URI`, `client "b" has no redirect URI`, `algorithm "none"`, `client "d": refresh_grace`, `client "e" has both`} {
 		if fault.CodeOf(err) != fault.Invalid || !strings.Contains(err.Error(), text) {
 			t.Errorf("error %v does not tell %s", err, text)
 		}

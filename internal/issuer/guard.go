@@ -115,7 +115,7 @@ func (i *Issuer) check(w http.ResponseWriter, r *http.Request) *refusal {
 			return invalid("a parameter was given twice")
 		}
 	}
-	if _, secret, _ := r.BasicAuth(); r.URL.Path == introspectPath && secret == "" && r.PostForm.Get("client_secret") == "" {
+	if _, secret, _ := r.BasicAuth(); r.URL.Path == introspectPath && secret == "" && r.PostForm.Get("client_secret") == "" && r.PostForm.Get("client_assertion") == "" {
 		return &refusal{http.StatusUnauthorized, "invalid_client", "the client must be authenticated"}
 	}
 	return nil

@@ -76,10 +76,10 @@ func actorOf(a *wlcg.Actor) *actor {
 // Introspect tells a confidential client what a token proves. Whoever holds a token can use it, so
 // telling its holder more about it gives nothing away.
 func (s *server) Introspect(ctx context.Context, r *op.Request[op.IntrospectionRequest]) (*op.Response, error) {
-	if c, err := s.client(r.Data.ClientCredentials); err != nil {
+	if c, err := s.client(ctx, r.Data.ClientCredentials); err != nil {
 		return nil, err
 	} else if !c.confidential() {
-		return nil, op.NewStatusError(oidc.ErrInvalidClient().WithDescription("only clients with a secret may ask"), http.StatusUnauthorized)
+		return nil, op.NewStatusError(oidc.ErrInvalidClient().WithDescription("only clients that prove who they are may ask"), http.StatusUnauthorized)
 	}
 	answer, err := s.inspect(ctx, r.Data.Token)
 	switch code := fault.CodeOf(err); code {

@@ -140,6 +140,7 @@ func newWorldOf(t testing.TB, c interface{ Now() time.Time }, self string) *worl
 		Now: c.Now, Log: log,
 		Clients: []issuer.Client{{ID: "hub", Secret: hubKey, RedirectURIs: []string{hubURI}},
 			{ID: "fts", Secret: ftsKey, RedirectURIs: []string{"https://fts.example/cb"}},
+			{ID: "platform", Keys: platformKeys(), RedirectURIs: []string{"https://platform.example/cb"}},
 			{ID: "patient", RefreshGrace: new(24 * time.Hour), RedirectURIs: []string{"http://127.0.0.1/callback"}},
 			{ID: "strict", RefreshGrace: new(time.Duration(0)), RedirectURIs: []string{"http://127.0.0.1/callback"}},
 			{ID: "app", RedirectURIs: []string{"http://127.0.0.1/cb?x=1", "https://app.example/cb"}}}})

@@ -2,7 +2,6 @@ package issuer
 
 import (
 	"context"
-	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -15,15 +14,19 @@ import (
 	"github.com/lanyardhq/lanyard/material"
 )
 
-// VerifyClient authenticates a client by secret, in Basic credentials or in the body.
-func (s *server) VerifyClient(_ context.Context, r *op.Request[op.ClientCredentials]) (op.Client, error) {
-	return s.client(r.Data)
+// VerifyClient authenticates a client by secret, in Basic credentials or in the body, or by what it
+// signed.
+func (s *server) VerifyClient(ctx context.Context, r *op.Request[op.ClientCredentials]) (op.Client, error) {
+	return s.client(ctx, r.Data)
 }
 
-func (s *server) client(cc *op.ClientCredentials) (*client, error) {
+func (s *server) client(ctx context.Context, cc *op.ClientCredentials) (*client, error) {
+	if cc.ClientAssertion != "" {
+		return s.asserted(ctx, cc)
+	}
 	c, ok := s.clients[cc.ClientID]
-	if !ok || cc.ClientAssertion != "" || !c.proves(cc.ClientSecret) {
-		return nil, op.NewStatusError(oidc.ErrInvalidClient().WithDescription("unknown client, or not its secret"), http.StatusUnauthorized)
+	if !ok || !c.proves(cc.ClientSecret) {
+		return nil, stranger()
 	}
 	return c, nil
 }

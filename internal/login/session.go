@@ -127,6 +127,12 @@ func (l *Login) EndReveal(ctx context.Context, by identity.Actor, once string) e
 	return nil
 }
 
+// Once notes that something that may happen once has happened; a second time, until its end, it is a
+// Conflict fault.
+func (l *Login) Once(ctx context.Context, what string, until time.Time) error {
+	return l.c.Store.InsertTicket(ctx, session.Ticket{ID: digest(what), Purpose: "once", Data: []byte("{}"), ExpiresAt: until})
+}
+
 func (l *Login) revealed(ctx context.Context, by identity.Actor, once string) (session.Ticket, error) {
 	t, err := l.c.Store.Ticket(ctx, "reveal", revealID(by, once), "", l.now())
 	if fault.CodeOf(err) == fault.NotFound {

@@ -68,7 +68,7 @@ type Token struct {
 // purpose, sealed at rest.
 type Ticket struct {
 	ID      string // hex SHA-256 of what the holder shows, or a random id
-	Purpose string // "signin", "code", "device", "reveal"
+	Purpose string // "signin", "code", "device", "reveal", "once"
 	// Handle is a second way to find it (a user code); unique within the purpose, may be empty.
 	Handle     string
 	Data       []byte
