@@ -51,7 +51,7 @@ func (a *app) table(ks []api.Credential, owners bool) {
 		if k.ExpiresAt.After(a.Now()) {
 			left = console.Span(k.ExpiresAt.Sub(a.Now()))
 		}
-		row := []string{k.Name, g.Provider, g.For, strings.Join(g.Scopes, " "), left, fmt.Sprintf("%d times", g.Renewals), a.state(k)}
+		row := []string{k.Name, g.Provider, g.For, strings.Join(g.Scopes, " "), left, times(g.Renewals), a.state(k)}
 		if owners {
 			row = append([]string{k.Owner}, row...)
 		}
@@ -63,6 +63,16 @@ func (a *app) table(ks []api.Credential, owners bool) {
 			a.Say("%s: %s", console.Clean(k.Name), console.Clean(g.NextStep))
 		}
 	}
+}
+
+func times(n int64) string {
+	switch n {
+	case 0:
+		return "never"
+	case 1:
+		return "once"
+	}
+	return fmt.Sprintf("%d times", n)
 }
 
 // state tells how a grant stands and what hinders it.
@@ -153,7 +163,7 @@ func (a *app) fields(k api.Credential) {
 	}
 	renewed := ""
 	if g.Renewals > 0 {
-		renewed = fmt.Sprintf("%d times, last %s", g.Renewals, a.Relative(g.RenewedAt))
+		renewed = times(g.Renewals) + ", last " + a.Relative(g.RenewedAt)
 	}
 	if !g.NextRenewalAt.IsZero() && g.Health == string(grant.Fine) {
 		renewed = strings.TrimPrefix(renewed+", next "+a.Relative(g.NextRenewalAt), ", ")

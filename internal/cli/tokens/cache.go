@@ -28,6 +28,8 @@ const (
 	enough = 10 * time.Minute
 	// least is the life that it must have left while no better one can be had.
 	least = time.Minute
+	// patience is how long the server may take where a token is at hand.
+	patience = 3 * time.Second
 	// maxFile bounds what is read of a cached token, in bytes.
 	maxFile = 256 << 10
 )
@@ -111,16 +113,26 @@ func (c *Cache) Get(ctx context.Context, s *client.Client, w Wish) (api.Token, e
 	var t api.Token
 	err := deliver.Exclusive(ctx, c.path(w)+".lock", func(ctx context.Context) (err error) {
 		var ok bool
-		if t, ok = c.Cached(w); ok {
-			return nil
-		}
-		t, err = c.fetch(ctx, s, w)
-		if k, ok := c.read(w); err != nil && ok && console.Explain(err).Exit == console.Unavailable &&
-			!w.Force && w.MinValid == 0 && k.left(c.Now()) >= least {
-			t, err = k.token(c.Now()), nil
+		if t, ok = c.Cached(w); !ok {
+			t, err = c.better(ctx, s, w)
 		}
 		return err
 	})
+	return t, err
+}
+
+// better asks the server, or gives what is kept if that does not answer soon.
+func (c *Cache) better(ctx context.Context, s *client.Client, w Wish) (api.Token, error) {
+	k, ok := c.read(w)
+	if !ok || w.Force || w.MinValid > 0 || k.left(c.Now()) < least {
+		return c.fetch(ctx, s, w)
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	t, err := c.fetch(ctx, s, w)
+	if err != nil && console.Explain(err).Exit == console.Unavailable {
+		return k.token(c.Now()), nil
+	}
 	return t, err
 }
 
