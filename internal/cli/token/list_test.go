@@ -109,7 +109,11 @@ func TestCompletion(t *testing.T) {
 	p.serve(map[string]func(call) (int, any){"GET /projects": ok(api.List[api.Project]{}), "GET /credentials": list(helmholtz("valid")),
 		"GET /providers": ok(api.List[api.Provider]{Items: []api.Provider{{ID: "wlcg", Title: "WLCG IAM"}}})})
 	for line, want := range map[string]string{"approve": "wlcg\tWLCG IAM\nhelmholtz\n", "get": "helmholtz\n", "revoke": "helmholtz\n"} {
-		if got := p.complete(line); !strings.HasPrefix(got, want) {
+		got := p.complete(line)
+		for n := 0; n < 50 && got == ":4\n"; n++ {
+			got = p.complete(line) // on a busy machine the server takes longer than somebody waits for the tab key
+		}
+		if !strings.HasPrefix(got, want) {
 			t.Errorf("%s: %q", line, got)
 		}
 	}
