@@ -29,6 +29,7 @@ import (
 	"github.com/lanyardhq/lanyard/internal/portal"
 	"github.com/lanyardhq/lanyard/internal/store"
 	"github.com/lanyardhq/lanyard/internal/store/seal"
+	"github.com/lanyardhq/lanyard/wlcg"
 )
 
 // A server is every part, wired.
@@ -207,6 +208,11 @@ func (s *server) wireSignIn() (err error) {
 		}
 		if x.SecretFile != "" {
 			if client.Secret, err = x.SecretFile.Read(); err != nil {
+				return err
+			}
+		}
+		if x.JWKS != "" {
+			if client.Keys, err = wlcg.ParseKeySet([]byte(x.JWKS)); err != nil {
 				return err
 			}
 		}

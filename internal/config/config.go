@@ -173,7 +173,9 @@ type Client struct {
 	ID           string     `yaml:"id"`
 	RedirectURIs []string   `yaml:"redirect_uris"`
 	SecretFile   SecretFile `yaml:"secret_file"` // empty for a public client
-	Algorithm    string     `yaml:"algorithm"`   // of its ID tokens: RS256 if empty, or ES256
+	// JWKS are the public keys of a client that signs instead of showing a secret, as JSON.
+	JWKS      string `yaml:"jwks"`
+	Algorithm string `yaml:"algorithm"` // of its ID tokens: RS256 if empty, or ES256
 	// RefreshGrace is how long a refresh token that was spent yields its successor once more: a minute
 	// if 0, a day at most.
 	RefreshGrace Duration `yaml:"refresh_grace"`

@@ -81,7 +81,7 @@ func TestTheExamplesOutOfForceAreRightToo(t *testing.T) {
 	if len(mistakes) > 0 {
 		t.Fatalf("the example, all of it in force, has mistakes:\n%v\n%s", mistakes, strings.Join(lines, ""))
 	}
-	if len(got.SignIn.Providers) != 1 || len(got.SignIn.Providers[0].Projects) != 2 || len(got.Projects) != 1 || len(got.Clients) != 1 || len(got.VOs) != 1 || got.AdminSocket != "/run/lanyard/admin.sock" {
+	if len(got.SignIn.Providers) != 1 || len(got.SignIn.Providers[0].Projects) != 2 || len(got.Projects) != 1 || len(got.Clients) != 2 || len(got.VOs) != 1 || got.AdminSocket != "/run/lanyard/admin.sock" {
 		t.Errorf("not all of the example came into force: %+v", got)
 	}
 	providers, err := got.IdentityProviders()

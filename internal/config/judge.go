@@ -15,6 +15,7 @@ import (
 	"github.com/lanyardhq/lanyard/internal/identity"
 	"github.com/lanyardhq/lanyard/internal/login"
 	"github.com/lanyardhq/lanyard/internal/project"
+	"github.com/lanyardhq/lanyard/wlcg"
 )
 
 // judge finds what only the whole configuration shows.
@@ -224,5 +225,11 @@ func (d judge) clients(cs []Client) {
 			}
 		}
 		d.secret(key+".secret_file", c.SecretFile)
+		if c.JWKS == "" {
+			continue
+		}
+		if set, err := wlcg.ParseKeySet([]byte(c.JWKS)); err != nil || len(set.Keys) == 0 || c.SecretFile != "" {
+			d.Wrong(key+".jwks", "this must be a JWK set with keys that sign, and stand without a secret")
+		}
 	}
 }
