@@ -62,7 +62,7 @@ var words = []string{"internal/identity", "internal/project", "internal/bucket",
 // grid are the public packages of X.509 and VOMS, and those of tokens. They stand in row 0 and may
 // import those before them here: attribute certificates are about certificates, and all of it is
 // about names.
-var grid = []string{"proxycert/dn", "proxycert/keyfile", "proxycert/trust", "proxycert", "voms", "voms/protocol",
+var grid = []string{"proxycert/dn", "proxycert/keyfile", "proxycert/trust", "proxycert", "voms", "voms/vomses", "voms/protocol",
 	"wlcg/strict", "wlcg", "wlcg/storage"}
 
 // shared is what all commands are made of. It stands in row 3 and may import those before it here.
@@ -70,7 +70,7 @@ var shared = []string{"internal/cli/console", "internal/cli/lifecycle", "interna
 
 // public packages can be imported by other programs, so they import nothing internal.
 var public = []string{"material", "sigv4", "wlcg", "api", "client", "proxycert/dn", "proxycert/keyfile",
-	"proxycert/trust", "proxycert", "voms", "voms/protocol", "wlcg/strict", "wlcg/storage", "wlcg/bearer"}
+	"proxycert/trust", "proxycert", "voms", "voms/vomses", "voms/protocol", "wlcg/strict", "wlcg/storage", "wlcg/bearer"}
 
 // outside is what stands beside the product: programs and tests that drive it.
 var outside = []string{"bench", "e2e"}

@@ -26,6 +26,7 @@ import (
 	"github.com/lanyardhq/lanyard/proxycert/trust"
 	"github.com/lanyardhq/lanyard/voms"
 	"github.com/lanyardhq/lanyard/voms/protocol"
+	"github.com/lanyardhq/lanyard/voms/vomses"
 )
 
 // gridParts are what the server has of X.509 and VOMS.
@@ -242,7 +243,7 @@ func otherVOs(c config.Grid) ([]authority.View, error) {
 	if len(c.Vomses) == 0 {
 		return nil, nil
 	}
-	servers, err := protocol.LoadServers(c.Vomses)
+	servers, err := vomses.Load(c.Vomses)
 	if err != nil {
 		return nil, err
 	}
@@ -286,11 +287,11 @@ func (s *server) attributes(ctx context.Context, c proxycert.Credential, name st
 		}
 		return answer.AC, answer.Warnings, err
 	}
-	servers, err := protocol.LoadServers(s.config.Grid.Vomses)
+	servers, err := vomses.Load(s.config.Grid.Vomses)
 	if err != nil {
 		return nil, nil, err
 	}
-	if servers = protocol.ByName(servers, name); len(servers) == 0 {
+	if servers = vomses.ByName(servers, name); len(servers) == 0 {
 		return nil, nil, fault.New(fault.Invalid, "this server does not know the VO %.70q", name).WithHint("ask the people who run it to add the VO's servers")
 	}
 	answer, _, err := protocol.Client{Credential: c.TLS(), Trust: store, Options: s.grid.options, Timeout: 20 * time.Second, Now: time.Now}.Get(ctx, servers, r)

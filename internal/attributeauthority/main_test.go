@@ -22,6 +22,7 @@ import (
 	"github.com/lanyardhq/lanyard/proxycert/trust"
 	"github.com/lanyardhq/lanyard/voms"
 	"github.com/lanyardhq/lanyard/voms/protocol"
+	"github.com/lanyardhq/lanyard/voms/vomses"
 )
 
 const (
@@ -136,7 +137,7 @@ func (a *authority) requests() int {
 // world is a server with its authority, and what a client needs to find it.
 type world struct {
 	*authority
-	server protocol.Server
+	server vomses.Server
 	trust  *trust.Store
 	vomses string
 	log    *buffer
@@ -176,7 +177,7 @@ func newWorld(t testing.TB, wrap func(net.Listener) net.Listener, changes ...fun
 	}
 	port := listener.Addr().(*net.TCPAddr).Port
 	w := &world{authority: &authority{certificate: own, port: port}, trust: cas, log: &buffer{},
-		server: protocol.Server{Alias: "lanyard", Host: "localhost", Port: port, DN: "/DC=test/DC=lanyard/OU=Hosts/CN=voms.lanyard.test", VO: "lanyard"}}
+		server: vomses.Server{Alias: "lanyard", Host: "localhost", Port: port, DN: "/DC=test/DC=lanyard/OU=Hosts/CN=voms.lanyard.test", VO: "lanyard"}}
 	w.vomses = filepath.Join(t.TempDir(), "vomses")
 	if err := os.WriteFile(w.vomses, []byte(w.server.String()+"\n"), 0o600); err != nil {
 		t.Fatal(err)

@@ -19,6 +19,7 @@ import (
 	"github.com/lanyardhq/lanyard/proxycert/trust"
 	"github.com/lanyardhq/lanyard/voms"
 	"github.com/lanyardhq/lanyard/voms/protocol"
+	"github.com/lanyardhq/lanyard/voms/vomses"
 )
 
 const (
@@ -31,7 +32,7 @@ func TestOwnClient(t *testing.T) {
 	w := newWorld(t, nil)
 	for mode, form := range map[protocol.LegacyMode]string{protocol.LegacyNever: "rest", protocol.LegacyOnly: "xml"} {
 		ask := func(name string, r protocol.Request) (protocol.Answer, error) {
-			got, from, err := w.client(t, name, mode).Get(t.Context(), []protocol.Server{w.server}, r)
+			got, from, err := w.client(t, name, mode).Get(t.Context(), []vomses.Server{w.server}, r)
 			if err == nil && from != w.server {
 				t.Errorf("%s: the answer is from %v", form, from)
 			}
@@ -107,7 +108,7 @@ func TestClientCertificates(t *testing.T) {
 			before := w.requests()
 			client := w.client(t, "ada", protocol.LegacyNever)
 			client.Credential = tc.credential
-			_, _, err := client.Get(t.Context(), []protocol.Server{w.server}, protocol.Request{})
+			_, _, err := client.Get(t.Context(), []vomses.Server{w.server}, protocol.Request{})
 			if asked := w.requests() > before; asked != want {
 				t.Errorf("%s: the authority was asked: %v, want %v (%v)", tc.name, asked, want, err)
 			}
@@ -132,7 +133,7 @@ func TestHeldAttributes(t *testing.T) {
 	} {
 		client := w.client(t, "ada", protocol.LegacyNever)
 		client.Credential = proxy(t, name)
-		got, _, err := client.Get(t.Context(), []protocol.Server{w.server}, protocol.Request{})
+		got, _, err := client.Get(t.Context(), []vomses.Server{w.server}, protocol.Request{})
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -186,13 +187,13 @@ func TestHostileClients(t *testing.T) {
 	w.mu.Lock()
 	w.asked, w.panics = nil, true
 	w.mu.Unlock()
-	if _, _, err := w.client(t, "ada", protocol.LegacyNever).Get(t.Context(), []protocol.Server{w.server}, protocol.Request{}); err == nil || !strings.Contains(err.Error(), "closed the connection without an answer") {
+	if _, _, err := w.client(t, "ada", protocol.LegacyNever).Get(t.Context(), []vomses.Server{w.server}, protocol.Request{}); err == nil || !strings.Contains(err.Error(), "closed the connection without an answer") {
 		t.Errorf("an authority that panics: %v", err)
 	}
 	w.mu.Lock()
 	w.panics = false
 	w.mu.Unlock()
-	if _, _, err := w.client(t, "ada", protocol.LegacyNever).Get(t.Context(), []protocol.Server{w.server}, protocol.Request{}); err != nil {
+	if _, _, err := w.client(t, "ada", protocol.LegacyNever).Get(t.Context(), []vomses.Server{w.server}, protocol.Request{}); err != nil {
 		t.Errorf("after all of that: %v", err)
 	}
 	log := w.log.String()
@@ -227,7 +228,7 @@ func TestHostileChains(t *testing.T) {
 		before := w.requests()
 		client := w.client(t, "ada", protocol.LegacyNever)
 		client.Credential = credential
-		_, _, err = client.Get(t.Context(), []protocol.Server{w.server}, protocol.Request{})
+		_, _, err = client.Get(t.Context(), []vomses.Server{w.server}, protocol.Request{})
 		asked := w.requests() > before
 		switch {
 		case strings.HasPrefix(name, "h") && asked:
@@ -257,7 +258,7 @@ func TestServeEnds(t *testing.T) {
 	defer silent.Close()
 	answered := make(chan error, 1)
 	go func() {
-		_, _, err := w.client(t, "ada", protocol.LegacyNever).Get(t.Context(), []protocol.Server{w.server}, protocol.Request{})
+		_, _, err := w.client(t, "ada", protocol.LegacyNever).Get(t.Context(), []vomses.Server{w.server}, protocol.Request{})
 		answered <- err
 	}()
 	<-w.entered
@@ -291,7 +292,7 @@ func TestConnectionsAreBounded(t *testing.T) {
 	answered := make(chan error)
 	for range 2 {
 		go func() {
-			_, _, err := w.client(t, "ada", protocol.LegacyNever).Get(t.Context(), []protocol.Server{w.server}, protocol.Request{})
+			_, _, err := w.client(t, "ada", protocol.LegacyNever).Get(t.Context(), []vomses.Server{w.server}, protocol.Request{})
 			answered <- err
 		}()
 	}
@@ -343,7 +344,7 @@ func TestCertificateIsAskedForAtEachConnection(t *testing.T) {
 	ask := func() error {
 		client := w.client(t, "ada", protocol.LegacyNever)
 		client.SkipHostname = true
-		_, _, err := client.Get(t.Context(), []protocol.Server{w.server}, protocol.Request{})
+		_, _, err := client.Get(t.Context(), []vomses.Server{w.server}, protocol.Request{})
 		return err
 	}
 	noCAs.Store(true)

@@ -10,7 +10,7 @@ import (
 	"github.com/lanyardhq/lanyard/internal/vo"
 	"github.com/lanyardhq/lanyard/proxycert/dn"
 	"github.com/lanyardhq/lanyard/voms"
-	"github.com/lanyardhq/lanyard/voms/protocol"
+	"github.com/lanyardhq/lanyard/voms/vomses"
 )
 
 // A View is a VO as people see it.
@@ -26,7 +26,7 @@ type View struct {
 
 // A Server of a VO: its line for vomses files, and the file by which it is recognised.
 type Server struct {
-	protocol.Server
+	vomses.Server
 	LSC string
 }
 
@@ -111,7 +111,7 @@ func (a *Authority) server(v vo.VO) (Server, error) {
 	if err != nil {
 		return Server{}, err
 	}
-	return Server{Server: protocol.Server{Alias: v.Name, Host: v.Host, Port: v.Port, DN: dn.Slash(pair.Leaf.RawSubject), VO: v.Name},
+	return Server{Server: vomses.Server{Alias: v.Name, Host: v.Host, Port: v.Port, DN: dn.Slash(pair.Leaf.RawSubject), VO: v.Name},
 		LSC: voms.LSCOf(pair.Leaf).String()}, nil
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/lanyardhq/lanyard/proxycert/trust"
+	"github.com/lanyardhq/lanyard/voms/vomses"
 )
 
 // LegacyMode says when a client speaks the XML form.
@@ -44,13 +45,13 @@ type Client struct {
 	// Dial opens connections; nil means a net.Dialer.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// Contacting and Contacted, where set, are told of each server before and after it is asked.
-	Contacting func(Server)
-	Contacted  func(Server, error)
+	Contacting func(vomses.Server)
+	Contacted  func(vomses.Server, error)
 }
 
 // Failure is why one server gave no certificate.
 type Failure struct {
-	Server Server
+	Server vomses.Server
 	// Err is a *Error where the server refused. Otherwise it says in words what happened; the
 	// cause, such as syscall.ECONNREFUSED, is found with errors.Is and errors.As.
 	Err error
@@ -87,17 +88,17 @@ func (u *Unanswered) Unwrap() []error {
 
 // Get asks the servers of one VO in random order until one answers, and returns which. Where none
 // does the error is an *Unanswered; other errors say what is wrong with the request or client.
-func (c Client) Get(ctx context.Context, servers []Server, r Request) (Answer, Server, error) {
+func (c Client) Get(ctx context.Context, servers []vomses.Server, r Request) (Answer, vomses.Server, error) {
 	switch {
 	case len(servers) == 0:
-		return Answer{}, Server{}, errors.New("no server of the VO is known")
+		return Answer{}, vomses.Server{}, errors.New("no server of the VO is known")
 	case c.Trust == nil || c.Now == nil:
-		return Answer{}, Server{}, errors.New("the client has no CAs or no clock")
+		return Answer{}, vomses.Server{}, errors.New("the client has no CAs or no clock")
 	case r.List && c.Legacy == LegacyNever:
-		return Answer{}, Server{}, errNoList
+		return Answer{}, vomses.Server{}, errNoList
 	}
 	if err := r.Check(); err != nil {
-		return Answer{}, Server{}, err
+		return Answer{}, vomses.Server{}, err
 	}
 	un := &Unanswered{VO: servers[0].VO}
 	for _, i := range rand.Perm(len(servers)) { //nolint:gosec // to spread load, not to keep a secret
@@ -117,11 +118,11 @@ func (c Client) Get(ctx context.Context, servers []Server, r Request) (Answer, S
 			break
 		}
 	}
-	return Answer{}, Server{}, un
+	return Answer{}, vomses.Server{}, un
 }
 
 // ask asks one server in the forms that the client may use.
-func (c Client) ask(ctx context.Context, s Server, r Request) (Answer, error) {
+func (c Client) ask(ctx context.Context, s vomses.Server, r Request) (Answer, error) {
 	if c.Legacy == LegacyOnly || r.List {
 		answer, _, err := c.once(ctx, s, r, Legacy)
 		return answer, err
@@ -139,7 +140,7 @@ func (c Client) ask(ctx context.Context, s Server, r Request) (Answer, error) {
 }
 
 // once makes one connection for one request. It reports whether the server was reached.
-func (c Client) once(ctx context.Context, s Server, r Request, form Form) (_ Answer, reached bool, err error) {
+func (c Client) once(ctx context.Context, s vomses.Server, r Request, form Form) (_ Answer, reached bool, err error) {
 	limit := c.Timeout
 	if limit <= 0 {
 		limit = defaultTimeout

@@ -24,6 +24,7 @@ import (
 
 	"github.com/lanyardhq/lanyard/proxycert/trust"
 	"github.com/lanyardhq/lanyard/voms/protocol"
+	"github.com/lanyardhq/lanyard/voms/vomses"
 )
 
 const pki = "../../testdata/voms/pki/"
@@ -31,14 +32,14 @@ const pki = "../../testdata/voms/pki/"
 // TestClientTakesTheFirstAnswer asks often enough to have every order of the servers.
 func TestClientTakesTheFirstAnswer(t *testing.T) {
 	good, bad := newPeer(t, answers("c-rest-ok.http")), newPeer(t, answers("c-rest-unknown.http"))
-	servers := []protocol.Server{bad.server(), good.server(), silent(t)}
+	servers := []vomses.Server{bad.server(), good.server(), silent(t)}
 	firsts := map[string]bool{}
 	for range 50 {
-		var asked []protocol.Server
+		var asked []vomses.Server
 		var failed int
 		c := client(t)
-		c.Contacting = func(s protocol.Server) { asked = append(asked, s) }
-		c.Contacted = func(s protocol.Server, err error) {
+		c.Contacting = func(s vomses.Server) { asked = append(asked, s) }
+		c.Contacted = func(s vomses.Server, err error) {
 			if s != asked[len(asked)-1] {
 				t.Errorf("contacted %v, not %v", s, asked[len(asked)-1])
 			}
@@ -62,7 +63,7 @@ func TestClientTakesTheFirstAnswer(t *testing.T) {
 
 func TestClientTellsEveryReason(t *testing.T) {
 	unknown, closed, garbage := newPeer(t, answers("c-rest-unknown.http")), newPeer(t, answers("c-rest-debian12.http")), newPeer(t, says("hello\n"))
-	servers := []protocol.Server{unknown.server(), closed.server(), garbage.server(), silent(t)}
+	servers := []vomses.Server{unknown.server(), closed.server(), garbage.server(), silent(t)}
 	want := []string{
 		"lanyard: User unknown to this VO.",
 		"it closed the connection without an answer",
@@ -135,7 +136,7 @@ func TestClientFallsBack(t *testing.T) {
 		})
 		c := client(t)
 		c.Legacy = tc.mode
-		got, _, err := c.Get(t.Context(), []protocol.Server{p.server()}, tc.r)
+		got, _, err := c.Get(t.Context(), []vomses.Server{p.server()}, tc.r)
 		if (err == nil) != tc.ok || forms.Load() != tc.forms {
 			t.Errorf("%s: %v after requests %q, want %q", tc.name, err, forms.Load(), tc.forms)
 		}
@@ -176,7 +177,7 @@ func TestClientVerifiesTheServer(t *testing.T) {
 		}
 		s := p.server()
 		s.Host = tc.host
-		_, _, err := c.Get(t.Context(), []protocol.Server{s}, protocol.Request{})
+		_, _, err := c.Get(t.Context(), []vomses.Server{s}, protocol.Request{})
 		if got := reason(err); tc.want == "" && err != nil || !strings.HasPrefix(got, tc.want) {
 			t.Errorf("%s: %q, want %q", tc.name, got, tc.want)
 		}
@@ -212,7 +213,7 @@ func TestClientPutsFailuresInWords(t *testing.T) {
 	cancel()
 	for _, tc := range []struct {
 		name   string
-		server protocol.Server
+		server vomses.Server
 		ctx    context.Context
 		change func(*protocol.Client)
 		want   string
@@ -234,7 +235,7 @@ func TestClientPutsFailuresInWords(t *testing.T) {
 		if tc.ctx == nil {
 			tc.ctx = t.Context()
 		}
-		_, _, err := c.Get(tc.ctx, []protocol.Server{tc.server}, protocol.Request{})
+		_, _, err := c.Get(tc.ctx, []vomses.Server{tc.server}, protocol.Request{})
 		if got := reason(err); got != tc.want && (tc.name != "no end" || !strings.Contains(got, "larger than 1048576")) {
 			t.Errorf("%s: %q, want %q", tc.name, got, tc.want)
 		}
@@ -245,19 +246,19 @@ func TestClientRefusesWhatItCannotSend(t *testing.T) {
 	never := newPeer(t, func(t *testing.T, _ *tls.Conn) { t.Error("something was sent") })
 	for _, tc := range []struct {
 		name    string
-		servers []protocol.Server
+		servers []vomses.Server
 		r       protocol.Request
 		want    string
 	}{
 		{"no server", nil, protocol.Request{}, "no server of the VO is known"},
-		{"a bad name", []protocol.Server{never.server()}, protocol.Request{FQANs: []string{"/a b"}}, `"/a b" is no attribute`},
+		{"a bad name", []vomses.Server{never.server()}, protocol.Request{FQANs: []string{"/a b"}}, `"/a b" is no attribute`},
 	} {
 		_, _, err := client(t).Get(t.Context(), tc.servers, tc.r)
 		if err == nil || !strings.HasPrefix(err.Error(), tc.want) {
 			t.Errorf("%s: %v, want %q", tc.name, err, tc.want)
 		}
 	}
-	if _, _, err := (protocol.Client{}).Get(t.Context(), []protocol.Server{never.server()}, protocol.Request{}); err == nil {
+	if _, _, err := (protocol.Client{}).Get(t.Context(), []vomses.Server{never.server()}, protocol.Request{}); err == nil {
 		t.Error("a client without CAs asks a server")
 	}
 }
@@ -324,8 +325,8 @@ func newPeer(t *testing.T, handle func(*testing.T, *tls.Conn), changes ...func(*
 	return p
 }
 
-func (p *peer) server() protocol.Server {
-	return protocol.Server{Alias: "lanyard", Host: "127.0.0.1", Port: p.listener.Addr().(*net.TCPAddr).Port, DN: hosts + "voms.lanyard.test", VO: "lanyard"}
+func (p *peer) server() vomses.Server {
+	return vomses.Server{Alias: "lanyard", Host: "127.0.0.1", Port: p.listener.Addr().(*net.TCPAddr).Port, DN: hosts + "voms.lanyard.test", VO: "lanyard"}
 }
 
 // answers reads a request and answers with a file of testdata/answers.
@@ -346,7 +347,7 @@ func says(text string) func(*testing.T, *tls.Conn) {
 }
 
 // silent is a server at a port on which nobody listens.
-func silent(t *testing.T) protocol.Server {
+func silent(t *testing.T) vomses.Server {
 	t.Helper()
 	p := newPeer(t, nil)
 	p.listener.Close()

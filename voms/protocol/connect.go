@@ -11,13 +11,15 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/lanyardhq/lanyard/voms/vomses"
 )
 
 var errNoList = errors.New("only the XML form can ask for a list")
 
 // connect opens a TLS connection to s and verifies its certificate as the grid does, which
 // crypto/tls cannot: with signing policies and CRLs, and with host names in common names.
-func (c Client) connect(ctx context.Context, s Server) (*tls.Conn, error) {
+func (c Client) connect(ctx context.Context, s vomses.Server) (*tls.Conn, error) {
 	dial := c.Dial
 	if dial == nil {
 		dial = new(net.Dialer).DialContext
@@ -87,7 +89,7 @@ func ours(cause error, format string, args ...any) error {
 }
 
 // inWords says what a failed connection means, in a clause about the server.
-func inWords(ctx context.Context, err error, s Server, limit time.Duration) error {
+func inWords(ctx context.Context, err error, s vomses.Server, limit time.Duration) error {
 	if err == nil {
 		return nil
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/lanyardhq/lanyard/proxycert"
 	"github.com/lanyardhq/lanyard/proxycert/trust"
 	"github.com/lanyardhq/lanyard/voms/protocol"
+	"github.com/lanyardhq/lanyard/voms/vomses"
 )
 
 // Get an attribute certificate of the VO "cms" for the owner of a proxy, as the primary role
@@ -33,12 +34,12 @@ func ExampleClient_Get() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	all, err := protocol.LoadServers(protocol.SearchPath(nil, home, os.Getenv))
+	all, err := vomses.Load(vomses.SearchPath(nil, home, os.Getenv))
 	if err != nil {
 		log.Fatal(err)
 	}
 	client := protocol.Client{Credential: proxy.TLS(), Trust: cas, Timeout: 20 * time.Second, Now: time.Now}
-	answer, from, err := client.Get(context.Background(), protocol.ByName(all, "cms"), protocol.Request{
+	answer, from, err := client.Get(context.Background(), vomses.ByName(all, "cms"), protocol.Request{
 		FQANs:    []string{"/cms/Role=production", "/cms"},
 		Lifetime: 12 * time.Hour,
 	})
@@ -52,19 +53,4 @@ func ExampleClient_Get() {
 		log.Printf("%s warns: %s", from.Host, w)
 	}
 	_ = pem.Encode(os.Stdout, &pem.Block{Type: "ATTRIBUTE CERTIFICATE", Bytes: answer.AC})
-}
-
-// Read a vomses file and find the servers of a VO by what its members call it.
-func ExampleParseVomses() {
-	servers, err := protocol.ParseVomses([]byte(`# from the VO's web page
-"climate" "voms.climate.example" "15000" "/DC=example/CN=voms.climate.example" "climate.example"
-"ocean" "voms.ocean.example" "15001" "/DC=example/CN=voms.ocean.example" "ocean.example"
-`))
-	if err != nil {
-		log.Fatal(err)
-	}
-	for _, s := range protocol.ByName(servers, "climate") {
-		fmt.Println(s.VO, "is at", s.Address())
-	}
-	// Output: climate.example is at voms.climate.example:15000
 }

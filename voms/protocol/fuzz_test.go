@@ -2,7 +2,6 @@ package protocol_test
 
 import (
 	"bytes"
-	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -25,23 +24,6 @@ func seeds(f *testing.F, pattern string, add func([]byte)) {
 		}
 		add(data)
 	}
-}
-
-func FuzzParseVomses(f *testing.F) {
-	seeds(f, "testdata/vomses/*", func(d []byte) { f.Add(d) })
-	f.Add([]byte(`"a" "h" "1" "/CN=h" "a`))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		servers, err := protocol.ParseVomses(data)
-		if _, typed := errors.AsType[*protocol.VomsesError](err); err != nil && !typed {
-			t.Fatalf("%T", err)
-		}
-		for _, s := range servers {
-			again, err := protocol.ParseVomses([]byte(s.String()))
-			if err != nil || len(again) != 1 || again[0] != s {
-				t.Fatalf("%#v is read again as %#v: %v", s, again, err)
-			}
-		}
-	})
 }
 
 // FuzzReadRequest feeds what strangers send to an authority. What is read is what we could send.

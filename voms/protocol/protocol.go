@@ -1,12 +1,12 @@
-// Package protocol is how a client and the attribute authority of a VO ("VOMS server") talk: where
-// the servers of a VO are written down (vomses files), the two forms of the request and its answer
-// (REST, GET /generate-ac, and the older XML document), and the client that asks a VO's servers in
-// turn. It makes and checks no attribute certificate: that is the package voms.
+// Package protocol is how a client and the attribute authority of a VO ("VOMS server") talk: the two
+// forms of the request and its answer (REST, GET /generate-ac, and the older XML document), and the
+// client that asks a VO's servers in turn. It makes and checks no attribute certificate: that is the
+// package voms. Where the servers are written down is in voms/vomses.
 //
 // The field has three authorities: the C server, VOMS-AA (part of INDIGO IAM), and Lanyard. They
 // write refusals and warnings in three ways; all are read here, and what Lanyard writes is what the
-// C and the Java client both understand. The package imports the standard library and
-// proxycert/trust.
+// C and the Java client both understand. The package imports the standard library,
+// proxycert/trust and voms/vomses.
 package protocol
 
 import (

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/lanyardhq/lanyard/voms/vomses"
 )
 
 // Form is one of the two ways to write a request.
@@ -31,7 +33,7 @@ const userAgent = "lanyard"
 
 // WriteRequest writes r to server s in the form that is asked for, in one call of w.Write. The
 // agent goes into REST's User-Agent; empty means "lanyard". Check says which requests it refuses.
-func WriteRequest(w io.Writer, form Form, s Server, r Request, agent string) error {
+func WriteRequest(w io.Writer, form Form, s vomses.Server, r Request, agent string) error {
 	if err := r.Check(); err != nil {
 		return err
 	}
@@ -47,7 +49,7 @@ func WriteRequest(w io.Writer, form Form, s Server, r Request, agent string) err
 }
 
 // rest is the REST form. Names stand in the query as they are: the C server decodes nothing.
-func (r Request) rest(s Server, agent string) string {
+func (r Request) rest(s vomses.Server, agent string) string {
 	if agent == "" {
 		agent = userAgent
 	}
@@ -70,7 +72,7 @@ func (r Request) rest(s Server, agent string) string {
 // wanted are the FQANs in the order in which REST asks for them. Servers other than the C one know
 // no order, so it is merged in, as the C and the Java client do: what it names comes first; a group
 // that was not asked for is, because it would come anyway; a role that was not asked for is not.
-func (r Request) wanted(s Server) []string {
+func (r Request) wanted(s vomses.Server) []string {
 	if r.All {
 		return []string{"all"}
 	}
@@ -102,7 +104,7 @@ func shortAll(fqans []string) []string {
 
 // xml is the XML form, byte for byte as the C client writes it. Check has refused all characters
 // that would need escaping.
-func (r Request) xml(s Server) string {
+func (r Request) xml(s vomses.Server) string {
 	var b strings.Builder
 	b.WriteString(`<?xml version="1.0" encoding="US-ASCII"?><voms>`)
 	for _, c := range r.commands(s) {
@@ -123,7 +125,7 @@ func (r Request) xml(s Server) string {
 }
 
 // commands are the XML form's words for what is asked for.
-func (r Request) commands(s Server) []string {
+func (r Request) commands(s vomses.Server) []string {
 	switch {
 	case r.List:
 		return []string{"N"}

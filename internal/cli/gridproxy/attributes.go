@@ -11,25 +11,26 @@ import (
 	"github.com/lanyardhq/lanyard/proxycert/trust"
 	"github.com/lanyardhq/lanyard/voms"
 	"github.com/lanyardhq/lanyard/voms/protocol"
+	"github.com/lanyardhq/lanyard/voms/vomses"
 )
 
 // wanted is what is asked of one VO.
 type wanted struct {
 	alias   string
-	servers []protocol.Server
+	servers []vomses.Server
 	request protocol.Request
 }
 
 // plan finds the servers of every VO and puts requests for the same VO together.
 func (r *run) plan() ([]wanted, error) {
 	var all []wanted
-	var known []protocol.Server
+	var known []vomses.Server
 	loaded := false
 	for _, vo := range r.VOs {
 		if slices.ContainsFunc(all, func(w wanted) bool { return w.alias == vo.Alias }) {
 			continue
 		}
-		servers := protocol.ByName(r.Servers, vo.Alias)
+		servers := vomses.ByName(r.Servers, vo.Alias)
 		if len(servers) == 0 && !loaded {
 			var err error
 			if known, err = r.vomses(); err != nil {
@@ -38,7 +39,7 @@ func (r *run) plan() ([]wanted, error) {
 			loaded = true
 		}
 		if len(servers) == 0 {
-			servers = protocol.ByName(known, vo.Alias)
+			servers = vomses.ByName(known, vo.Alias)
 		}
 		if len(servers) == 0 {
 			return nil, r.unknown(vo.Alias, known)
@@ -49,8 +50,8 @@ func (r *run) plan() ([]wanted, error) {
 }
 
 // vomses reads the files that name servers.
-func (r *run) vomses() ([]protocol.Server, error) {
-	servers, err := protocol.LoadServers(protocol.SearchPath(r.Vomses, r.Home, r.Getenv))
+func (r *run) vomses() ([]vomses.Server, error) {
+	servers, err := vomses.Load(vomses.SearchPath(r.Vomses, r.Home, r.Getenv))
 	if err != nil {
 		return nil, &Error{Reason: Vomses, Fault: fault.New(fault.Invalid, "the servers of VOs cannot be read: %v", err).
 			WithHint("correct that file, or name another with --vomses").WithCause(err)}
@@ -58,7 +59,7 @@ func (r *run) vomses() ([]protocol.Server, error) {
 	return servers, nil
 }
 
-func (r *run) unknown(alias string, servers []protocol.Server) *Error {
+func (r *run) unknown(alias string, servers []vomses.Server) *Error {
 	e := &Error{Reason: UnknownVO, Alias: alias}
 	for _, s := range slices.Concat(r.Servers, servers) {
 		if !slices.Contains(e.Known, s.Alias) {
@@ -136,8 +137,8 @@ func (r *run) ask(ctx context.Context, all []wanted) error {
 	for _, w := range all {
 		client := protocol.Client{Credential: r.issuer.TLS(), Trust: store, Timeout: r.Timeout, SkipHostname: r.SkipHostname,
 			Legacy: r.Legacy, UserAgent: r.UserAgent, Now: r.Now,
-			Contacting: func(s protocol.Server) { r.report(Contacting{w.alias, s}) },
-			Contacted: func(s protocol.Server, err error) {
+			Contacting: func(s vomses.Server) { r.report(Contacting{w.alias, s}) },
+			Contacted: func(s vomses.Server, err error) {
 				if err != nil {
 					r.report(Refused{w.alias, s, err})
 					return
@@ -160,7 +161,7 @@ func (r *run) ask(ctx context.Context, all []wanted) error {
 }
 
 // take keeps what a server gave.
-func (r *run) take(w wanted, server protocol.Server, answer protocol.Answer) error {
+func (r *run) take(w wanted, server vomses.Server, answer protocol.Answer) error {
 	for _, text := range answer.Warnings {
 		r.report(Warned{w.alias, server, text})
 	}

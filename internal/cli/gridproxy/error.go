@@ -4,7 +4,7 @@ import (
 	"time"
 
 	"github.com/lanyardhq/lanyard/internal/fault"
-	"github.com/lanyardhq/lanyard/voms/protocol"
+	"github.com/lanyardhq/lanyard/voms/vomses"
 )
 
 // A Reason is a word for why there is no proxy, or not a good one.
@@ -36,18 +36,18 @@ const (
 // for people.
 type Error struct {
 	Reason  Reason
-	Path    string           // the file that it is about, if any
-	Alias   string           // the VO that it is about, as asked for
-	Known   []string         // with UnknownVO: the VOs that there are
-	Servers []ServerError    // with NoAttributes: every server that was asked
-	Server  *protocol.Server // with Warning
-	When    time.Time        // with Expired and NotYetValid: the end, or the beginning
+	Path    string         // the file that it is about, if any
+	Alias   string         // the VO that it is about, as asked for
+	Known   []string       // with UnknownVO: the VOs that there are
+	Servers []ServerError  // with NoAttributes: every server that was asked
+	Server  *vomses.Server // with Warning
+	When    time.Time      // with Expired and NotYetValid: the end, or the beginning
 	Fault   *fault.Fault
 }
 
 // A ServerError is why one server gave no attributes.
 type ServerError struct {
-	Server protocol.Server
+	Server vomses.Server
 	Err    error // a *protocol.Error where the server answered
 }
 

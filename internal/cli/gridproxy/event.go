@@ -4,7 +4,7 @@ import (
 	"time"
 
 	"github.com/lanyardhq/lanyard/proxycert"
-	"github.com/lanyardhq/lanyard/voms/protocol"
+	"github.com/lanyardhq/lanyard/voms/vomses"
 )
 
 // An Event tells what Init does. It is one of the types below.
@@ -16,23 +16,23 @@ type (
 	// Contacting comes before a server is asked.
 	Contacting struct {
 		Alias  string
-		Server protocol.Server
+		Server vomses.Server
 	}
 	// Contacted comes when that server answered with attributes.
 	Contacted struct {
 		Alias  string
-		Server protocol.Server
+		Server vomses.Server
 	}
 	// Refused comes when that server answered with an error, or not at all.
 	Refused struct {
 		Alias  string
-		Server protocol.Server
+		Server vomses.Server
 		Err    error
 	}
 	// Warned comes with what a server says beside its answer.
 	Warned struct {
 		Alias  string
-		Server protocol.Server
+		Server vomses.Server
 		Text   string
 	}
 	// Forced comes when the proxy must be other than asked for, because of the issuing one.

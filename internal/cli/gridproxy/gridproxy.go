@@ -13,6 +13,7 @@ import (
 	"github.com/lanyardhq/lanyard/proxycert/trust"
 	"github.com/lanyardhq/lanyard/voms"
 	"github.com/lanyardhq/lanyard/voms/protocol"
+	"github.com/lanyardhq/lanyard/voms/vomses"
 )
 
 // Config is the person and the machine. Getenv and Now are required.
@@ -65,10 +66,10 @@ type Options struct {
 	ACs        [][]byte      // more attribute certificates to include (DER)
 	SeparateAC string        // a file for the attribute certificates, instead of the proxy
 
-	Vomses  []string          // files and folders with servers; none: the usual places
-	Servers []protocol.Server // more servers, looked through first
-	CertDir string            // empty: X509_CERT_DIR, then the usual places
-	VomsDir string            // empty: X509_VOMS_DIR, then /etc/grid-security/vomsdir
+	Vomses  []string        // files and folders with servers; none: the usual places
+	Servers []vomses.Server // more servers, looked through first
+	CertDir string          // empty: X509_CERT_DIR, then the usual places
+	VomsDir string          // empty: X509_VOMS_DIR, then /etc/grid-security/vomsdir
 	// Trust and Anchors, if set, stand in for CertDir and VomsDir.
 	Trust   *trust.Store
 	Anchors *voms.Anchors
@@ -103,7 +104,7 @@ type Source struct {
 // An AC is an attribute certificate that Init got.
 type AC struct {
 	Alias  string
-	Server protocol.Server
+	Server vomses.Server
 	AC     *voms.AC
 	Err    error // why it does not verify; nil also when it was not verified
 }

@@ -20,7 +20,7 @@ import (
 	"github.com/lanyardhq/lanyard/proxycert/keyfile"
 	"github.com/lanyardhq/lanyard/proxycert/trust"
 	"github.com/lanyardhq/lanyard/voms"
-	"github.com/lanyardhq/lanyard/voms/protocol"
+	"github.com/lanyardhq/lanyard/voms/vomses"
 )
 
 // wait is how long the server may take, because older documents do nearly as well.
@@ -158,11 +158,11 @@ func (g Site) Anchors() voms.Anchors {
 }
 
 // Servers are those that the server tells of.
-func (g Site) Servers() []protocol.Server {
-	var all []protocol.Server
+func (g Site) Servers() []vomses.Server {
+	var all []vomses.Server
 	for _, v := range g.told.VOs {
 		for _, s := range v.Servers {
-			all = append(all, protocol.Server{Alias: v.Name, Host: s.Host, Port: s.Port, DN: s.Subject, VO: v.Name})
+			all = append(all, vomses.Server{Alias: v.Name, Host: s.Host, Port: s.Port, DN: s.Subject, VO: v.Name})
 		}
 	}
 	return all

@@ -1,4 +1,7 @@
-package protocol
+// Package vomses reads vomses files, in which the attribute authorities ("VOMS servers") of VOs are
+// written down, and knows where the field's clients look for them. It imports the standard library
+// only.
+package vomses
 
 import (
 	"bytes"
@@ -28,12 +31,12 @@ type Server struct {
 // fields of a line, in order. The sixth, optional one is a Globus version and tells nothing today.
 var fields = [...]string{"alias", "host", "port", "server DN", "VO name", "Globus version"}
 
-// ParseVomses reads a vomses file: one server a line, five or six fields in double quotes. What
+// Parse reads a vomses file: one server a line, five or six fields in double quotes. What
 // stands between the quotes counts, what stands outside is skipped; blank lines and lines that
-// begin with # are comments. The error is a *VomsesError and names the first line that is wrong.
-func ParseVomses(data []byte) ([]Server, error) {
+// begin with # are comments. The error is a *Error and names the first line that is wrong.
+func Parse(data []byte) ([]Server, error) {
 	if len(data) > maxVomses {
-		return nil, &VomsesError{Reason: fmt.Sprintf("the file is larger than %d bytes", maxVomses)}
+		return nil, &Error{Reason: fmt.Sprintf("the file is larger than %d bytes", maxVomses)}
 	}
 	var servers []Server
 	number := 0
@@ -46,9 +49,9 @@ func ParseVomses(data []byte) ([]Server, error) {
 		s, err := parseLine(text)
 		switch {
 		case err != nil:
-			return nil, &VomsesError{Line: number, Reason: err.Error()}
+			return nil, &Error{Line: number, Reason: err.Error()}
 		case len(servers) == maxServers:
-			return nil, &VomsesError{Line: number, Reason: fmt.Sprintf("there are more than %d servers", maxServers)}
+			return nil, &Error{Line: number, Reason: fmt.Sprintf("there are more than %d servers", maxServers)}
 		}
 		servers = append(servers, s)
 	}
@@ -103,15 +106,15 @@ func (s Server) String() string {
 // Address returns host:port.
 func (s Server) Address() string { return net.JoinHostPort(s.Host, strconv.Itoa(s.Port)) }
 
-// VomsesError says what is wrong with a vomses file.
-type VomsesError struct {
-	Path   string // empty from ParseVomses
+// Error says what is wrong with a vomses file.
+type Error struct {
+	Path   string // empty from Parse
 	Line   int    // from 1; 0 if it is the file as a whole
 	Reason string
 }
 
 // Error returns "PATH, line N: reason".
-func (e *VomsesError) Error() string {
+func (e *Error) Error() string {
 	where := "vomses file"
 	if e.Path != "" {
 		where = e.Path

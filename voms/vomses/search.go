@@ -1,4 +1,4 @@
-package protocol
+package vomses
 
 import (
 	"errors"
@@ -66,10 +66,10 @@ func there(paths ...string) []string {
 	return found
 }
 
-// LoadServers reads the vomses files at paths. A path may be a directory: then all files in it and
+// Load reads the vomses files at paths. A path may be a directory: then all files in it and
 // below count, in the order of their names. The first line that is wrong stops it, as in both
-// clients: the error is a *VomsesError, or an *fs.PathError where a file cannot be read.
-func LoadServers(paths []string) ([]Server, error) {
+// clients: the error is a *Error, or an *fs.PathError where a file cannot be read.
+func Load(paths []string) ([]Server, error) {
 	var l loader
 	for _, p := range paths {
 		if err := l.load(p, 0); err != nil {
@@ -94,7 +94,7 @@ func (l *loader) load(path string, depth int) error {
 	case !info.IsDir():
 		return l.file(path)
 	case depth == maxDepth:
-		return &VomsesError{Path: path, Reason: fmt.Sprintf("directories stand more than %d deep", maxDepth)}
+		return &Error{Path: path, Reason: fmt.Sprintf("directories stand more than %d deep", maxDepth)}
 	}
 	entries, err := os.ReadDir(path)
 	if err != nil {
@@ -112,7 +112,7 @@ func (l *loader) load(path string, depth int) error {
 
 func (l *loader) file(path string) error {
 	if l.files++; l.files > maxFiles {
-		return &VomsesError{Path: path, Reason: fmt.Sprintf("there are more than %d files", maxFiles)}
+		return &Error{Path: path, Reason: fmt.Sprintf("there are more than %d files", maxFiles)}
 	}
 	f, err := os.Open(path)
 	if err != nil {
@@ -124,13 +124,13 @@ func (l *loader) file(path string) error {
 	if err != nil {
 		return err
 	}
-	found, err := ParseVomses(data)
-	if wrong, ok := errors.AsType[*VomsesError](err); ok {
+	found, err := Parse(data)
+	if wrong, ok := errors.AsType[*Error](err); ok {
 		wrong.Path = path
 		return wrong
 	}
 	if len(l.servers)+len(found) > maxServers {
-		return &VomsesError{Path: path, Reason: fmt.Sprintf("there are more than %d servers", maxServers)}
+		return &Error{Path: path, Reason: fmt.Sprintf("there are more than %d servers", maxServers)}
 	}
 	l.servers = append(l.servers, found...)
 	return nil

@@ -1,4 +1,4 @@
-package protocol_test
+package vomses_test
 
 import (
 	"errors"
@@ -10,34 +10,34 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/lanyardhq/lanyard/voms/protocol"
+	"github.com/lanyardhq/lanyard/voms/vomses"
 )
 
 const hosts = "/DC=test/DC=lanyard/OU=Hosts/CN="
 
 var (
-	first  = protocol.Server{Alias: "lanyard", Host: "voms.lanyard.test", Port: 21001, DN: hosts + "voms.lanyard.test", VO: "lanyard"}
-	second = protocol.Server{Alias: "lanyard", Host: "voms2.lanyard.test", Port: 21001, DN: hosts + "voms2.lanyard.test", VO: "lanyard"}
-	beta   = protocol.Server{Alias: "beta", Host: "voms.lanyard.test", Port: 21002, DN: hosts + "voms.lanyard.test", VO: "beta.vo"}
+	first  = vomses.Server{Alias: "lanyard", Host: "voms.lanyard.test", Port: 21001, DN: hosts + "voms.lanyard.test", VO: "lanyard"}
+	second = vomses.Server{Alias: "lanyard", Host: "voms2.lanyard.test", Port: 21001, DN: hosts + "voms2.lanyard.test", VO: "lanyard"}
+	beta   = vomses.Server{Alias: "beta", Host: "voms.lanyard.test", Port: 21002, DN: hosts + "voms.lanyard.test", VO: "beta.vo"}
 )
 
-func TestParseVomses(t *testing.T) {
-	got, err := protocol.ParseVomses(read(t, "testdata/vomses/good"))
+func TestParse(t *testing.T) {
+	got, err := vomses.Parse(read(t, "testdata/vomses/good"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]protocol.Server{first, second, beta, first}, got); diff != "" {
+	if diff := cmp.Diff([]vomses.Server{first, second, beta, first}, got); diff != "" {
 		t.Error(diff)
 	}
 	for _, s := range got {
-		again, err := protocol.ParseVomses([]byte(s.String() + "\n"))
+		again, err := vomses.Parse([]byte(s.String() + "\n"))
 		if err != nil || len(again) != 1 || again[0] != s {
 			t.Errorf("%s is read as %v, %v", s, again, err)
 		}
 	}
 }
 
-func TestParseVomsesSaysWhichLineIsWrong(t *testing.T) {
+func TestParseSaysWhichLineIsWrong(t *testing.T) {
 	const good = `"a" "h" "1" "/CN=h" "a"` + "\n"
 	for _, tc := range []struct{ text, want string }{
 		{`"a" "h" "1" "/CN=h"`, `line 1: the VO name is missing: a line is "alias" "host" "port" "server DN" "VO name", quotes included`},
@@ -55,8 +55,8 @@ func TestParseVomsesSaysWhichLineIsWrong(t *testing.T) {
 		{strings.Repeat("#", 1<<20+1), "the file is larger than 1048576 bytes"},
 		{strings.Repeat(good, 10_001), "line 10001: there are more than 10000 servers"},
 	} {
-		got, err := protocol.ParseVomses([]byte(tc.text))
-		wrong, ok := errors.AsType[*protocol.VomsesError](err)
+		got, err := vomses.Parse([]byte(tc.text))
+		wrong, ok := errors.AsType[*vomses.Error](err)
 		if !ok || got != nil {
 			t.Errorf("%.60q is read as %v, %v", tc.text, got, err)
 			continue
@@ -68,20 +68,20 @@ func TestParseVomsesSaysWhichLineIsWrong(t *testing.T) {
 }
 
 func TestServersAreFoundByAliasThenByName(t *testing.T) {
-	all := []protocol.Server{first, second, beta, first}
+	all := []vomses.Server{first, second, beta, first}
 	for _, tc := range []struct {
 		name            string
-		byAlias, byName []protocol.Server
+		byAlias, byName []vomses.Server
 	}{
-		{"lanyard", []protocol.Server{first, second}, []protocol.Server{first, second}},
-		{"beta", []protocol.Server{beta}, []protocol.Server{beta}},
-		{"beta.vo", nil, []protocol.Server{beta}},
+		{"lanyard", []vomses.Server{first, second}, []vomses.Server{first, second}},
+		{"beta", []vomses.Server{beta}, []vomses.Server{beta}},
+		{"beta.vo", nil, []vomses.Server{beta}},
 		{"gamma", nil, nil},
 	} {
-		if diff := cmp.Diff(tc.byAlias, protocol.ByAlias(all, tc.name)); diff != "" {
+		if diff := cmp.Diff(tc.byAlias, vomses.ByAlias(all, tc.name)); diff != "" {
 			t.Errorf("alias %s: %s", tc.name, diff)
 		}
-		if diff := cmp.Diff(tc.byName, protocol.ByName(all, tc.name)); diff != "" {
+		if diff := cmp.Diff(tc.byName, vomses.ByName(all, tc.name)); diff != "" {
 			t.Errorf("name %s: %s", tc.name, diff)
 		}
 	}
@@ -105,16 +105,16 @@ func TestSearchPaths(t *testing.T) {
 		name      string
 		got, want []string
 	}{
-		{"C", protocol.SearchPathC(nil, both, none), after(both + "/.voms/vomses")},
-		{"C, old place", protocol.SearchPathC(nil, glite, none), after(glite + "/.glite/vomses")},
-		{"C, no own", protocol.SearchPathC(nil, empty, none), after()},
-		{"C, variable alone", protocol.SearchPathC(nil, both, userconf), []string{"/conf"}},
-		{"C, both add up", protocol.SearchPathC(given, both, userconf), []string{"/given", "/also", "/conf"}},
-		{"Java", protocol.SearchPathJava(nil, both), append(system[:len(system):len(system)], both+"/.glite/vomses", both+"/.voms/vomses")},
-		{"Java, given alone", protocol.SearchPathJava(given, both), given},
-		{"own", protocol.SearchPath(nil, both, none), after(both+"/.voms/vomses", both+"/.glite/vomses")},
-		{"own, variable", protocol.SearchPath(nil, both, userconf), []string{"/conf"}},
-		{"own, given", protocol.SearchPath(given, both, userconf), given},
+		{"C", vomses.SearchPathC(nil, both, none), after(both + "/.voms/vomses")},
+		{"C, old place", vomses.SearchPathC(nil, glite, none), after(glite + "/.glite/vomses")},
+		{"C, no own", vomses.SearchPathC(nil, empty, none), after()},
+		{"C, variable alone", vomses.SearchPathC(nil, both, userconf), []string{"/conf"}},
+		{"C, both add up", vomses.SearchPathC(given, both, userconf), []string{"/given", "/also", "/conf"}},
+		{"Java", vomses.SearchPathJava(nil, both), append(system[:len(system):len(system)], both+"/.glite/vomses", both+"/.voms/vomses")},
+		{"Java, given alone", vomses.SearchPathJava(given, both), given},
+		{"own", vomses.SearchPath(nil, both, none), after(both+"/.voms/vomses", both+"/.glite/vomses")},
+		{"own, variable", vomses.SearchPath(nil, both, userconf), []string{"/conf"}},
+		{"own, given", vomses.SearchPath(given, both, userconf), given},
 	} {
 		if diff := cmp.Diff(tc.want, tc.got, emptyIsNil); diff != "" {
 			t.Errorf("%s: %s", tc.name, diff)
@@ -125,7 +125,7 @@ func TestSearchPaths(t *testing.T) {
 	}
 }
 
-func TestLoadServers(t *testing.T) {
+func TestLoad(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir+"/b", beta.String()+"\n")
 	write(t, dir+"/a", first.String()+"\r\n")
@@ -134,18 +134,18 @@ func TestLoadServers(t *testing.T) {
 	if err := os.Symlink(dir+"/gone", dir+"/z"); err != nil {
 		t.Fatal(err)
 	}
-	got, err := protocol.LoadServers([]string{dir, dir + "/a"})
+	got, err := vomses.Load([]string{dir, dir + "/a"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]protocol.Server{first, beta, second, first}, got); diff != "" {
+	if diff := cmp.Diff([]vomses.Server{first, beta, second, first}, got); diff != "" {
 		t.Error(diff)
 	}
-	if _, err := protocol.LoadServers([]string{dir + "/gone"}); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := vomses.Load([]string{dir + "/gone"}); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a path at which nothing is: %v", err)
 	}
 	write(t, dir+"/sub/bad", "\n\"a\" \"b\"\n")
-	_, err = protocol.LoadServers([]string{dir})
+	_, err = vomses.Load([]string{dir})
 	if err == nil || !strings.HasPrefix(err.Error(), dir+"/sub/bad, line 2: the port is missing") {
 		t.Errorf("a bad line in a directory: %v", err)
 	}
@@ -154,7 +154,7 @@ func TestLoadServers(t *testing.T) {
 	if err := os.Symlink(loop, loop+"/again"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := protocol.LoadServers([]string{loop}); err == nil || !strings.Contains(err.Error(), "deep") {
+	if _, err := vomses.Load([]string{loop}); err == nil || !strings.Contains(err.Error(), "deep") {
 		t.Errorf("a directory in itself: %v", err)
 	}
 }
