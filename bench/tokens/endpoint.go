@@ -31,8 +31,8 @@ const urn = "urn:ietf:params:oauth:"
 // endpoint measures refreshes and exchanges, both of which make a token that is signed with ES256 for
 // a storage.
 func (b *bench) endpoint(ctx context.Context) (table, error) {
-	t := table{title: "Token endpoint", lines: [][]string{{"request", "clients", "per second", "oidc-provider", "ratio", "p50, ms", "p99, ms", "oidc-provider's",
-		"CPU, µs", "oidc-provider's", "ratio", "goal"}}}
+	t := table{title: "Token endpoint", lines: [][]string{{"request", "clients", "per second", "oidc-provider", "ratio", "p50, p99, ms", "oidc-provider",
+		"CPU, µs", "oidc-provider", "ratio", "goal"}}}
 	at, err := b.newSite(ctx, "endpoint", "http://127.0.0.1:1", "")
 	if err != nil {
 		return t, err
@@ -58,14 +58,14 @@ func (b *bench) endpoint(ctx context.Context) (table, error) {
 		make func(issuer, context.Context) (worker, error)
 	}{{"refresh", issuer.refresher}, {"exchange", issuer.exchanger}} {
 		for _, clients := range []int{1, 16} {
-			a, b, err := b.compare(ctx, ours, theirs, clients, request.make)
+			we, they, err := b.compare(ctx, ours, theirs, clients, request.make)
 			if err != nil {
 				return t, fmt.Errorf("%s: %w\n%s", request.name, err, &x.log)
 			}
-			cpu := a.cpu.Seconds() / b.cpu.Seconds()
-			t.lines = append(t.lines, []string{request.name, strconv.Itoa(clients), fmt.Sprintf("%.0f", a.rate), fmt.Sprintf("%.0f", b.rate),
-				fmt.Sprintf("%.2f×", a.rate/b.rate), ms(a.p50), ms(a.p99), ms(b.p50) + ", " + ms(b.p99),
-				strconv.FormatInt(a.cpu.Microseconds(), 10), strconv.FormatInt(b.cpu.Microseconds(), 10), fmt.Sprintf("%.2f×", cpu), verdict("CPU < 1×", cpu < 1)})
+			cpu := we.cpu.Seconds() / they.cpu.Seconds()
+			t.lines = append(t.lines, []string{request.name, strconv.Itoa(clients), fmt.Sprintf("%.0f", we.rate), fmt.Sprintf("%.0f", they.rate),
+				fmt.Sprintf("%.2f×", we.rate/they.rate), ms(we.p50) + ", " + ms(we.p99), ms(they.p50) + ", " + ms(they.p99),
+				strconv.FormatInt(we.cpu.Microseconds(), 10), strconv.FormatInt(they.cpu.Microseconds(), 10), fmt.Sprintf("%.2f×", cpu), verdict("CPU < 1×", cpu < 1)})
 		}
 	}
 	return t, nil

@@ -63,7 +63,7 @@ func (f filling) fill(ctx context.Context) ([]string, error) {
 	defer cancel(nil)
 	var next atomic.Int64
 	var all sync.WaitGroup
-	for range 64 { // who write together: one commit for all of them
+	for range 256 { // who write together: one commit for all of them
 		all.Go(func() {
 			for n := next.Add(1) - 1; n < int64(f.grants) && ctx.Err() == nil; n = next.Add(1) - 1 {
 				ids[n] = "crd_" + rand.Text()

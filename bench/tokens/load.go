@@ -62,12 +62,12 @@ func drive(ctx context.Context, address string, server process.Process, workers 
 		return load{}, err
 	}
 	after, err := server.CPU()
-	each := slices.Sorted(slices.Values(slices.Concat(times...)))
-	if len(each) == 0 {
+	sorted := slices.Sorted(slices.Values(slices.Concat(times...)))
+	n := len(sorted)
+	if n == 0 {
 		return load{}, errors.Join(err, errors.New("nothing was answered in time"))
 	}
-	return load{rate: float64(len(each)) / took.Seconds(), p50: each[len(each)/2], p99: each[len(each)*99/100],
-		cpu: (after - before) / time.Duration(len(each))}, err
+	return load{rate: float64(n) / took.Seconds(), p50: sorted[n/2], p99: sorted[n*99/100], cpu: (after - before) / time.Duration(n)}, err
 }
 
 // median takes each figure's own.

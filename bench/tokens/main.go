@@ -82,10 +82,10 @@ func run() error {
 		}
 		t.print()
 	}
-	load, _ := os.ReadFile("/proc/loadavg")
-	fmt.Printf("%d cores, load average %s, %s, %s\n", runtime.NumCPU(), strings.Join(strings.Fields(string(load))[:min(3, len(strings.Fields(string(load))))], " "),
-		runtime.Version(), time.Since(began).Round(time.Second))
-	return nil
+	text, err := os.ReadFile("/proc/loadavg")
+	load, _, _ := strings.Cut(string(text), " ")
+	fmt.Printf("%d cores, load average %s, %s, %s\n", runtime.NumCPU(), load, runtime.Version(), time.Since(began).Round(time.Second))
+	return err
 }
 
 func say(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }
