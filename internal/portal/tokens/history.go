@@ -111,7 +111,7 @@ func quoted(name, without string) string {
 func uses(events []delegation.Event) []wording.Event {
 	var all []wording.Event
 	for _, e := range slices.Backward(events) {
-		what := map[string]string{
+		what := map[string]string{ //nolint:gosec // words, no secrets
 			"created": "made", "AT_created": "got an access token", "MT_created": "made a token from it", "inherited_RT": "",
 			"token_rotated": "was replaced by a new one", "revoked": "ended", "expired": "expired", "revoked_other_token": "ended another token",
 			"transfer_code_created": "prepared to be handed over", "transfer_code_used": "handed over",

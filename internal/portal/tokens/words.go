@@ -104,7 +104,7 @@ func capabilities(names []string) []term {
 
 // capability says in words what the holder of a mytoken may do with it.
 func capability(name string) string {
-	return map[string]string{
+	return map[string]string{ //nolint:gosec // words, no secrets
 		delegation.CapabilityAT:         "get access tokens in your name",
 		"tokeninfo":                     "see its own rights and history, and what was made from it",
 		delegation.CapabilityIntrospect: "see its own rights and uses",
