@@ -38,14 +38,14 @@ var rows = map[string]int{
 	"internal/keypool": 2, "internal/directory/…": 2, "internal/authority/…": 2,
 	"internal/provider": 2, "internal/provider/…": 2, "internal/signing": 2,
 
-	"internal/minting": 3,
-	"internal/broker":  3, "internal/login": 3, "internal/store": 3, "internal/gateway/…": 3, "internal/authority": 3,
+	"internal/minting": 3, "internal/issuer/…": 3,
+	"internal/broker": 3, "internal/login": 3, "internal/store": 3, "internal/gateway/…": 3, "internal/authority": 3,
 	"internal/portal/…": 3, "internal/httpapi/…": 3, "internal/config/…": 3,
 	"internal/custody": 3, "internal/custody/…": 2, "internal/subgrant": 3,
 	// The command line's own use cases; its commands are a row above.
 	"internal/cli/console": 3, "internal/cli/setup": 3, "internal/cli/shortkey": 3, "internal/cli/gridproxy": 2,
 	"internal/cli/dropin": 2, "internal/cli/vomsinfo": 3,
-	"internal/cli/lifecycle": 3, "internal/cli/site": 3, "internal/cli/tokens": 3,
+	"internal/cli/lifecycle": 3, "internal/cli/show": 3, "internal/cli/site": 3, "internal/cli/tokens": 3,
 	"internal/agent/oidcsocket": 2, "internal/agent/keep": 2,
 
 	"internal/cli": 4, "internal/cli/…": 4, "internal/httpapi": 4, "internal/portal": 4, "internal/portal/tokens": 4, "internal/gateway": 4, "internal/issuer": 4,
@@ -66,7 +66,7 @@ var grid = []string{"proxycert/dn", "proxycert/keyfile", "proxycert/trust", "pro
 	"wlcg/strict", "wlcg", "wlcg/storage"}
 
 // shared is what all commands are made of. It stands in row 3 and may import those before it here.
-var shared = []string{"internal/cli/console", "internal/cli/lifecycle", "internal/cli/site", "internal/cli/tokens"}
+var shared = []string{"internal/cli/console", "internal/cli/lifecycle", "internal/cli/show", "internal/cli/site", "internal/cli/tokens"}
 
 // public packages can be imported by other programs, so they import nothing internal.
 var public = []string{"material", "sigv4", "wlcg", "api", "client", "proxycert/dn", "proxycert/keyfile",

@@ -224,12 +224,17 @@ func (d judge) clients(cs []Client) {
 				d.Wrong(fmt.Sprintf("%s.redirect_uris[%d]", key, j), "%q is not an https address (http is for loopback only)", s)
 			}
 		}
-		d.secret(key+".secret_file", c.SecretFile)
-		if c.JWKS == "" {
-			continue
-		}
-		if set, err := wlcg.ParseKeySet([]byte(c.JWKS)); err != nil || len(set.Keys) == 0 || c.SecretFile != "" {
-			d.Wrong(key+".jwks", "this must be a JWK set with keys that sign, and stand without a secret")
-		}
+		d.proof(key, c)
+	}
+}
+
+// proof judges how a client proves who it is.
+func (d judge) proof(key string, c Client) {
+	d.secret(key+".secret_file", c.SecretFile)
+	if c.JWKS == "" {
+		return
+	}
+	if set, err := wlcg.ParseKeySet([]byte(c.JWKS)); err != nil || len(set.Keys) == 0 || c.SecretFile != "" {
+		d.Wrong(key+".jwks", "this must be a JWK set with keys that sign, and stand without a secret")
 	}
 }

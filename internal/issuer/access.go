@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/zitadel/oidc/v3/pkg/oidc"
+
 	"github.com/lanyardhq/lanyard/internal/fault"
 	"github.com/lanyardhq/lanyard/internal/grant"
 	"github.com/lanyardhq/lanyard/internal/identity"
@@ -116,4 +118,39 @@ func (w *wish) told(s session.Session) []string {
 		}
 	}
 	return append(out, w.got.Scopes...)
+}
+
+// openID are the scopes beside those of our own API.
+var openID = []identity.Scope{oidc.ScopeOpenID, oidc.ScopeProfile, oidc.ScopeEmail, login.OfflineAccess}
+
+// grantable returns the scopes that the client gets when it asks for these; false if one is
+// unknown. The command line that asks for none of the API's, and none for other services, gets all
+// of the API's. What minted tokens may have is the policy's to say, and depends on the person.
+func (i *Issuer) grantable(c *client, asked []string) ([]identity.Scope, bool) {
+	var out []identity.Scope
+	api := false
+	for _, s := range asked {
+		switch scope := identity.Scope(s); {
+		case slices.Contains(out, scope):
+		case slices.Contains(identity.Scopes(), scope):
+			api = true
+			out = append(out, scope)
+		case i.mints(scope):
+			api = true
+			out = append(out, scope)
+		case slices.Contains(openID, scope):
+			out = append(out, scope)
+		default:
+			return nil, false
+		}
+	}
+	if len(out) == 0 {
+		if out = slices.Clone(openID[:1]); c.ID == CommandLine {
+			out = openID
+		}
+	}
+	if c.ID == CommandLine && !api {
+		out = slices.Concat(out, identity.Scopes())
+	}
+	return out, true
 }

@@ -41,9 +41,7 @@ func (s *server) asserted(ctx context.Context, cc *op.ClientCredentials) (*clien
 	}
 	now := s.now()
 	forUs := slices.Contains(claims.Audience, s.c.URL) || slices.Contains(claims.Audience, s.c.URL+tokenPath)
-	soon := now.Before(claims.ExpiresAt) && !claims.ExpiresAt.After(now.Add(assertionLife+assertionSkew))
-	begun := !claims.IssuedAt.After(now.Add(assertionSkew)) && !claims.NotBefore.After(now.Add(assertionSkew))
-	if claims.Issuer != c.ID || !forUs || !soon || !begun || claims.ID == "" {
+	if claims.Issuer != c.ID || !forUs || !timely(claims, now) || claims.ID == "" {
 		return nil, stranger()
 	}
 	switch err := s.c.Login.Once(ctx, c.ID+"\n"+claims.ID, claims.ExpiresAt); fault.CodeOf(err) {
@@ -55,4 +53,10 @@ func (s *server) asserted(ctx context.Context, cc *op.ClientCredentials) (*clien
 		s.c.Log.ErrorContext(ctx, "request failed", "err", err)
 		return nil, op.NewStatusError(oidc.ErrServerError().WithDescription("internal error"), http.StatusServiceUnavailable)
 	}
+}
+
+// timely reports whether what a client signed has begun and ends soon.
+func timely(claims wlcg.Claims, now time.Time) bool {
+	soon := now.Before(claims.ExpiresAt) && !claims.ExpiresAt.After(now.Add(assertionLife+assertionSkew))
+	return soon && !claims.IssuedAt.After(now.Add(assertionSkew)) && !claims.NotBefore.After(now.Add(assertionSkew))
 }

@@ -29,7 +29,7 @@ func (s *server) VerifyAuthRequest(_ context.Context, r *op.Request[oidc.AuthReq
 	if !ok {
 		return nil, oidc.ErrInvalidRequestRedirectURI().WithDescription("it is not registered here (client_id)")
 	}
-	if !c.mayReturnTo(r.Data.RedirectURI) {
+	if !c.MayReturnTo(r.Data.RedirectURI) {
 		return nil, oidc.ErrInvalidRequestRedirectURI().WithDescription("the address it wants you sent back to is not registered (redirect_uri)")
 	}
 	r.Data.Prompt, r.Data.ResponseType, r.Data.Scopes = nil, oidc.ResponseTypeCode, []string{oidc.ScopeOpenID}

@@ -59,7 +59,7 @@ func (s *server) TokenExchange(ctx context.Context, r *op.ClientRequest[oidc.Tok
 		return s.refuse(ctx, "invalid_request", text)
 	}
 	x := exchangeWish{client: r.Client.(*client), scopes: strings.Fields(r.Form.Get("scope"))}
-	if x.client.confidential() {
+	if x.client.Confidential() {
 		x.rule, _ = s.c.Minter.Exchange(x.client.ID)
 	}
 	var err error
@@ -156,7 +156,7 @@ func (x exchangeWish) ruled() bool {
 
 // named reports whether the token names the client as who may act with it.
 func (x exchangeWish) named() bool {
-	return x.client.confidential() && x.subject.mayAct == x.client.ID
+	return x.client.Confidential() && x.subject.mayAct == x.client.ID
 }
 
 // acts is who acts with the new token, and who did before them.

@@ -3,8 +3,8 @@ package issuer
 import (
 	"crypto/sha256"
 	"encoding/base64"
-	"time"
 
+	"github.com/lanyardhq/lanyard/internal/issuer/relying"
 	"github.com/lanyardhq/lanyard/internal/login"
 	"github.com/lanyardhq/lanyard/internal/signing"
 	"github.com/lanyardhq/lanyard/wlcg"
@@ -16,8 +16,6 @@ const (
 	es256 = signing.ES256
 )
 
-const idTokenLife = time.Hour
-
 // idToken says who signed in, to the client that asked (OpenID Connect Core §2).
 func (i *Issuer) idToken(c *client, g login.Grant) (string, error) {
 	now := i.now()
@@ -28,7 +26,7 @@ func (i *Issuer) idToken(c *client, g login.Grant) (string, error) {
 	sum := sha256.Sum256([]byte(g.Access.Reveal()))
 	claims := who(g.Account, g.Session.Scopes)
 	claims["iss"], claims["aud"], claims["azp"] = i.c.URL, c.ID, c.ID
-	claims["iat"], claims["exp"] = now.Unix(), now.Add(idTokenLife).Unix()
+	claims["iat"], claims["exp"] = now.Unix(), now.Add(relying.IDTokenLife).Unix()
 	claims["auth_time"] = g.Session.AuthenticatedAt.Unix()
 	claims["at_hash"] = base64.RawURLEncoding.EncodeToString(sum[:len(sum)/2])
 	if g.Nonce != "" {

@@ -78,7 +78,7 @@ func actorOf(a *wlcg.Actor) *actor {
 func (s *server) Introspect(ctx context.Context, r *op.Request[op.IntrospectionRequest]) (*op.Response, error) {
 	if c, err := s.client(ctx, r.Data.ClientCredentials); err != nil {
 		return nil, err
-	} else if !c.confidential() {
+	} else if !c.Confidential() {
 		return nil, op.NewStatusError(oidc.ErrInvalidClient().WithDescription("only clients that prove who they are may ask"), http.StatusUnauthorized)
 	}
 	answer, err := s.inspect(ctx, r.Data.Token)

@@ -18,6 +18,7 @@ import (
 	"github.com/lanyardhq/lanyard/internal/audit"
 	"github.com/lanyardhq/lanyard/internal/fault"
 	"github.com/lanyardhq/lanyard/internal/grant"
+	"github.com/lanyardhq/lanyard/internal/issuer/relying"
 	"github.com/lanyardhq/lanyard/internal/login"
 	"github.com/lanyardhq/lanyard/internal/minting"
 	"github.com/lanyardhq/lanyard/internal/signing"
@@ -29,6 +30,14 @@ type Grants interface {
 	// no grant in force it is a NotFound or Conflict fault that says what the person must do.
 	TokenOfAccount(ctx context.Context, accountID, provider string, w grant.Wish) (grant.Tokens, error)
 }
+
+// The configuration of clients, named here too, so that its readers import one package.
+type Client = relying.Client
+
+// CommandLine is the client id of Lanyard's own command line.
+const CommandLine = relying.CommandLine
+
+type client = relying.Party
 
 // Config is what an Issuer is made of. Clients, Minter, Grants and Describe may be left out.
 type Config struct {
@@ -86,8 +95,8 @@ func New(c Config) (*Issuer, error) {
 	if u, err := url.Parse(c.URL); err != nil || u.Host == "" || u.Path != "" || u.RawQuery != "" {
 		errs = append(errs, fault.New(fault.Invalid, "issuer %q is not an address without a path", c.URL))
 	}
-	for _, v := range append([]Client{commandLine()}, c.Clients...) {
-		k, err := newClient(v)
+	for _, v := range append([]Client{relying.CommandLineClient()}, c.Clients...) {
+		k, err := relying.New(v)
 		if err == nil && i.clients[v.ID] != nil {
 			err = fault.New(fault.Invalid, "client %q stands twice", v.ID)
 		}

@@ -25,7 +25,7 @@ func (s *server) client(ctx context.Context, cc *op.ClientCredentials) (*client,
 		return s.asserted(ctx, cc)
 	}
 	c, ok := s.clients[cc.ClientID]
-	if !ok || !c.proves(cc.ClientSecret) {
+	if !ok || !c.Proves(cc.ClientSecret) {
 		return nil, stranger()
 	}
 	return c, nil
@@ -40,7 +40,7 @@ func (s *server) CodeExchange(ctx context.Context, r *op.ClientRequest[oidc.Acce
 // RefreshToken spends a refresh token for a new one.
 func (s *server) RefreshToken(ctx context.Context, r *op.ClientRequest[oidc.RefreshTokenRequest]) (*op.Response, error) {
 	c := r.Client.(*client)
-	return s.redeem(ctx, c, r.Form, login.Redemption{Proof: material.Secret(r.Data.RefreshToken), Grace: c.grace}, s.c.Login.Refresh)
+	return s.redeem(ctx, c, r.Form, login.Redemption{Proof: material.Secret(r.Data.RefreshToken), Grace: c.Grace}, s.c.Login.Refresh)
 }
 
 // DeviceToken answers a machine that polls.
@@ -83,7 +83,7 @@ func (s *server) redeem(ctx context.Context, c *client, form url.Values, p login
 // itself, for the person to recognise.
 func (s *server) DeviceAuthorization(ctx context.Context, r *op.ClientRequest[oidc.DeviceAuthorizationRequest]) (*op.Response, error) {
 	c := r.Client.(*client)
-	if !c.device {
+	if !c.Device {
 		return nil, oidc.ErrUnauthorizedClient().WithDescription("this client has no device flow")
 	}
 	scopes, ok := s.grantable(c, r.Data.Scopes)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/lanyardhq/lanyard/internal/fault"
 	"github.com/lanyardhq/lanyard/internal/identity"
+	"github.com/lanyardhq/lanyard/internal/login/limit"
 	"github.com/lanyardhq/lanyard/internal/login/local"
 	"github.com/lanyardhq/lanyard/internal/login/upstream"
 	"github.com/lanyardhq/lanyard/material"
@@ -78,15 +79,15 @@ type Login struct {
 	c         Config
 	providers []*upstream.Client
 	local     *local.Provider // nil if off
-	starts    window          // sign-ins and device requests begun, by address
-	passwords window          // passwords tried, by address
-	wrong     window          // device codes that were not found, by account and by address
+	starts    limit.Window    // sign-ins and device requests begun, by address
+	passwords limit.Window    // passwords tried, by address
+	wrong     limit.Window    // device codes that were not found, by account and by address
 }
 
 // New checks the configuration and reports every mistake in it, as Invalid faults joined.
 // Providers are not contacted before somebody signs in: one that is down stops nobody else.
 func New(c Config) (*Login, error) {
-	l := &Login{c: c, starts: window{max: 10}, passwords: window{max: 10}, wrong: window{max: 5}}
+	l := &Login{c: c, starts: limit.Window{Max: 10}, passwords: limit.Window{Max: 10}, wrong: limit.Window{Max: 5}}
 	var errs []error
 	seen := map[string]bool{local.Issuer: true}
 	for _, p := range c.Providers {

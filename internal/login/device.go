@@ -11,6 +11,8 @@ import (
 
 	"github.com/lanyardhq/lanyard/internal/fault"
 	"github.com/lanyardhq/lanyard/internal/identity"
+	"github.com/lanyardhq/lanyard/internal/login/limit"
+	"github.com/lanyardhq/lanyard/internal/login/opaque"
 	"github.com/lanyardhq/lanyard/internal/login/upstream"
 	"github.com/lanyardhq/lanyard/internal/session"
 	"github.com/lanyardhq/lanyard/material"
@@ -78,10 +80,10 @@ type DeviceRequest struct {
 // StartDevice begins a device flow (RFC 8628).
 func (l *Login) StartDevice(ctx context.Context, q DeviceRequest, r Request) (DeviceCode, error) {
 	now := l.now()
-	if err := l.starts.spend(now, 1, network(r.Address)); err != nil {
+	if err := l.starts.Spend(now, 1, limit.Network(r.Address)); err != nil {
 		return DeviceCode{}, err
 	}
-	text, handle := random(), userCode()
+	text, handle := opaque.Random(), userCode()
 	d := device{Interval: pollEvery, Device: Device{UserCode: handle[:4] + "-" + handle[4:], ClientID: q.ClientID, Host: upstream.Clean(q.Host, 100),
 		Address: r.Address, Scopes: q.Scopes, Audiences: q.Audiences, AskedAt: now, ExpiresAt: now.Add(deviceLife)}}
 	data, err := json.Marshal(d)
@@ -89,7 +91,7 @@ func (l *Login) StartDevice(ctx context.Context, q DeviceRequest, r Request) (De
 		return DeviceCode{}, fmt.Errorf("encode device: %w", err)
 	}
 	// The ticket outlives the request, so that a late poll hears expired_token.
-	t := session.Ticket{ID: digest(text), Purpose: "device", Handle: handle, Data: data, ExpiresAt: d.ExpiresAt.Add(deviceLife)}
+	t := session.Ticket{ID: opaque.Digest(text), Purpose: "device", Handle: handle, Data: data, ExpiresAt: d.ExpiresAt.Add(deviceLife)}
 	if err := l.c.Store.InsertTicket(ctx, t); err != nil {
 		return DeviceCode{}, fmt.Errorf("insert device: %w", err)
 	}
@@ -117,8 +119,8 @@ func (l *Login) device(ctx context.Context, by identity.Actor, typed string) (de
 	if err := l.atBrowser(ctx, by); err != nil {
 		return d, session.Ticket{}, err
 	}
-	now, keys := l.now(), []string{by.AccountID, network(by.Address)}
-	if err := l.wrong.spend(now, 0, keys...); err != nil {
+	now, keys := l.now(), []string{by.AccountID, limit.Network(by.Address)}
+	if err := l.wrong.Spend(now, 0, keys...); err != nil {
 		return d, session.Ticket{}, err
 	}
 	var unknown error = fault.New(fault.NotFound, "there is no such code, or it has ended").WithHint("check it, or run the command again for a new one")
@@ -130,7 +132,7 @@ func (l *Login) device(ctx context.Context, by identity.Actor, typed string) (de
 	}, strings.ToUpper(typed))
 	t, err := l.c.Store.Ticket(ctx, "device", "", cmp.Or(handle, "-"), now)
 	if fault.CodeOf(err) == fault.NotFound {
-		return d, t, cmp.Or(l.wrong.spend(now, 1, keys...), unknown)
+		return d, t, cmp.Or(l.wrong.Spend(now, 1, keys...), unknown)
 	} else if err != nil {
 		return d, t, fmt.Errorf("find device: %w", err)
 	}
@@ -187,7 +189,7 @@ func (l *Login) saveDevice(ctx context.Context, t session.Ticket, d device) (boo
 // or another client's.
 func (l *Login) PollDevice(ctx context.Context, p Redemption, r Request) (Grant, error) {
 	now := l.now()
-	t, err := l.c.Store.Ticket(ctx, "device", digest(p.Proof.Reveal()), "", now)
+	t, err := l.c.Store.Ticket(ctx, "device", opaque.Digest(p.Proof.Reveal()), "", now)
 	if fault.CodeOf(err) == fault.NotFound {
 		return Grant{}, ErrGrant
 	} else if err != nil {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/lanyardhq/lanyard/internal/fault"
 	"github.com/lanyardhq/lanyard/internal/identity"
+	"github.com/lanyardhq/lanyard/internal/login/opaque"
 	"github.com/lanyardhq/lanyard/internal/login/upstream"
 	"github.com/lanyardhq/lanyard/internal/session"
 	"github.com/lanyardhq/lanyard/material"
@@ -92,8 +93,8 @@ func (l *Login) GrantCode(ctx context.Context, by identity.Actor, c CodeRequest)
 	if err != nil {
 		return "", fmt.Errorf("encode code: %w", err)
 	}
-	text := random()
-	t := session.Ticket{ID: digest(text), Purpose: "code", Data: data, ExpiresAt: l.now().Add(codeLife)}
+	text := opaque.Random()
+	t := session.Ticket{ID: opaque.Digest(text), Purpose: "code", Data: data, ExpiresAt: l.now().Add(codeLife)}
 	if err := l.c.Store.InsertTicket(ctx, t); err != nil {
 		return "", fmt.Errorf("insert code: %w", err)
 	}
@@ -113,7 +114,7 @@ func (l *Login) atBrowser(ctx context.Context, by identity.Actor) error {
 // RedeemCode turns an authorization code into tokens. Whatever is wrong is ErrGrant; a code that
 // is shown a second time ends the session that the first use made (RFC 6749 §4.1.2).
 func (l *Login) RedeemCode(ctx context.Context, p Redemption, r Request) (Grant, error) {
-	id := digest(p.Proof.Reveal())
+	id := opaque.Digest(p.Proof.Reveal())
 	t, err := l.c.Store.Ticket(ctx, "code", id, "", l.now())
 	if fault.CodeOf(err) == fault.NotFound {
 		return Grant{}, l.replayed(ctx, id, r)
@@ -125,7 +126,7 @@ func (l *Login) RedeemCode(ctx context.Context, p Redemption, r Request) (Grant,
 		return Grant{}, fmt.Errorf("decode code: %w", err)
 	}
 	if c.ClientID != p.ClientID || c.RedirectURI != p.RedirectURI || len(p.Verifier) < 43 || len(p.Verifier) > 128 ||
-		!equal(oauth2.S256ChallengeFromVerifier(p.Verifier), c.Challenge) {
+		!opaque.Equal(oauth2.S256ChallengeFromVerifier(p.Verifier), c.Challenge) {
 		// One guess per code.
 		_, err := l.c.Store.SaveTicket(ctx, t, true)
 		return Grant{}, cmp.Or(wrap("use up code", err), ErrGrant)
@@ -194,7 +195,7 @@ func (l *Login) grant(ctx context.Context, s session.Session, o opening, r Reque
 	}
 	if slices.Contains(s.Scopes, OfflineAccess) {
 		var hash string
-		g.Refresh, hash = mint()
+		g.Refresh, hash = opaque.Mint()
 		tokens = append(tokens, refreshToken(s, hash))
 	}
 	if o.mark.Hash != "" {
@@ -222,7 +223,7 @@ func (l *Login) access(ctx context.Context, s session.Session, a identity.Accoun
 		}
 	}
 	var hash string
-	g.Access, hash = mint()
+	g.Access, hash = opaque.Mint()
 	if g.ExpiresAt = l.now().Add(accessLife); g.ExpiresAt.After(s.ExpiresAt) {
 		g.ExpiresAt = s.ExpiresAt
 	}
@@ -238,7 +239,7 @@ func refreshToken(s session.Session, hash string) session.Token {
 // the client may have lost the answer, or be many processes. After that it ends the session for
 // everybody who holds a part of it (RFC 9700 §4.14.2).
 func (l *Login) Refresh(ctx context.Context, p Redemption, r Request) (Grant, error) {
-	hash := digest(p.Proof.Reveal())
+	hash := opaque.Digest(p.Proof.Reveal())
 	s, t, a, err := l.find(ctx, p.Proof)
 	switch {
 	case err != nil && !unproven(err): // the client keeps its token and comes back
@@ -280,7 +281,7 @@ func (l *Login) succeed(ctx context.Context, g *Grant, t session.Token, p Redemp
 	var hash string
 	if t.Use == session.RefreshToken {
 		t.SpentAt, t.Salt = l.now(), rand.Text()
-		g.Refresh, hash = successor(p.Proof, t.Salt)
+		g.Refresh, hash = opaque.Successor(p.Proof, t.Salt)
 		ok, err := l.c.Store.Rotate(ctx, t, g.Session, append(slices.Clone(tokens), refreshToken(g.Session, hash)))
 		if ok || err != nil {
 			return ok, wrap("rotate refresh token", err)
@@ -293,7 +294,7 @@ func (l *Login) succeed(ctx context.Context, g *Grant, t session.Token, p Redemp
 			return false, err
 		}
 	}
-	g.Refresh, hash = successor(p.Proof, t.Salt)
+	g.Refresh, hash = opaque.Successor(p.Proof, t.Salt)
 	ok, err := l.c.Store.AddTokens(ctx, hash, g.Session, tokens)
 	return ok, wrap("add tokens", err)
 }

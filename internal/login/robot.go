@@ -12,6 +12,7 @@ import (
 	"github.com/lanyardhq/lanyard/internal/credential"
 	"github.com/lanyardhq/lanyard/internal/fault"
 	"github.com/lanyardhq/lanyard/internal/identity"
+	"github.com/lanyardhq/lanyard/internal/login/opaque"
 	"github.com/lanyardhq/lanyard/internal/project"
 	"github.com/lanyardhq/lanyard/internal/session"
 	"github.com/lanyardhq/lanyard/material"
@@ -58,7 +59,7 @@ func (l *Login) CreateRobot(ctx context.Context, by identity.Actor, projectRef s
 	m := project.Member{ProjectID: p.ID, ProjectName: p.Name, AccountID: id, AccountName: o.Name, AccountKind: a.Kind, Role: o.Role, Source: "admin", Since: now}
 	s := session.Session{ID: "ses_" + rand.Text(), Kind: session.Robot, AccountID: id, Scopes: o.Scopes, CreatedAt: now, LastSeenAt: now,
 		ExpiresAt: expires, AuthenticatedAt: now}
-	token, hash := mint()
+	token, hash := opaque.Mint()
 	t := session.Token{Hash: hash, SessionID: s.ID, Use: session.AccessToken, ExpiresAt: expires}
 	record := audit.By(by, now, "robot.create", id, p.ID).With("name", o.Name).With("role", string(o.Role)).With("expires", expires.Format(time.RFC3339))
 	if err := l.c.Store.InsertRobot(ctx, a, m, s, t, record); err != nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/lanyardhq/lanyard/internal/audit"
 	"github.com/lanyardhq/lanyard/internal/fault"
 	"github.com/lanyardhq/lanyard/internal/identity"
+	"github.com/lanyardhq/lanyard/internal/login/opaque"
 	"github.com/lanyardhq/lanyard/internal/session"
 	"github.com/lanyardhq/lanyard/material"
 )
@@ -100,7 +101,7 @@ func (l *Login) EndSession(ctx context.Context, by identity.Actor, id string) er
 // PutReveal keeps data for 10 minutes, for the session that by holds, and returns the name to ask
 // by.
 func (l *Login) PutReveal(ctx context.Context, by identity.Actor, data []byte) (once string, err error) {
-	once = random()
+	once = opaque.Random()
 	t := session.Ticket{ID: revealID(by, once), Purpose: "reveal", Data: data, ExpiresAt: l.now().Add(revealLife)}
 	if err := l.c.Store.InsertTicket(ctx, t); err != nil {
 		return "", fmt.Errorf("keep for one look: %w", err)
@@ -130,7 +131,7 @@ func (l *Login) EndReveal(ctx context.Context, by identity.Actor, once string) e
 // Once notes that something that may happen once has happened; a second time, until its end, it is a
 // Conflict fault.
 func (l *Login) Once(ctx context.Context, what string, until time.Time) error {
-	return l.c.Store.InsertTicket(ctx, session.Ticket{ID: digest(what), Purpose: "once", Data: []byte("{}"), ExpiresAt: until})
+	return l.c.Store.InsertTicket(ctx, session.Ticket{ID: opaque.Digest(what), Purpose: "once", Data: []byte("{}"), ExpiresAt: until})
 }
 
 func (l *Login) revealed(ctx context.Context, by identity.Actor, once string) (session.Ticket, error) {
@@ -145,14 +146,16 @@ func (l *Login) revealed(ctx context.Context, by identity.Actor, once string) (s
 }
 
 // revealID names a reveal by the session too, so that the link alone shows nothing.
-func revealID(by identity.Actor, once string) string { return digest(by.SessionID + "\n" + once) }
+func revealID(by identity.Actor, once string) string {
+	return opaque.Digest(by.SessionID + "\n" + once)
+}
 
 // find returns what a token proves, if that is still in force.
 func (l *Login) find(ctx context.Context, token material.Secret) (session.Session, session.Token, identity.Account, error) {
-	if !wellFormed(token) {
+	if !opaque.WellFormed(token) {
 		return session.Session{}, session.Token{}, identity.Account{}, ended()
 	}
-	s, t, a, err := l.c.Store.Session(ctx, digest(token.Reveal()))
+	s, t, a, err := l.c.Store.Session(ctx, opaque.Digest(token.Reveal()))
 	now := l.now()
 	switch {
 	case fault.CodeOf(err) == fault.NotFound:

@@ -13,7 +13,9 @@ import (
 	"github.com/lanyardhq/lanyard/internal/audit"
 	"github.com/lanyardhq/lanyard/internal/fault"
 	"github.com/lanyardhq/lanyard/internal/identity"
+	"github.com/lanyardhq/lanyard/internal/login/limit"
 	"github.com/lanyardhq/lanyard/internal/login/local"
+	"github.com/lanyardhq/lanyard/internal/login/opaque"
 	"github.com/lanyardhq/lanyard/internal/login/upstream"
 	"github.com/lanyardhq/lanyard/internal/session"
 	"github.com/lanyardhq/lanyard/material"
@@ -54,20 +56,20 @@ func (l *Login) Start(ctx context.Context, providerID, next string, r Request) (
 		return "", "", err
 	}
 	now := l.now()
-	if err := l.starts.spend(now, 1, network(r.Address)); err != nil {
+	if err := l.starts.Spend(now, 1, limit.Network(r.Address)); err != nil {
 		return "", "", err
 	}
-	state, bind := random(), random()
+	state, bind := opaque.Random(), opaque.Random()
 	redirect, attempt, err := u.Begin(ctx, state)
 	if err != nil {
 		return "", "", err
 	}
-	s := signin{Provider: u.ID, Binding: digest(bind), Next: localPath(next), Attempt: attempt}
+	s := signin{Provider: u.ID, Binding: opaque.Digest(bind), Next: localPath(next), Attempt: attempt}
 	data, err := json.Marshal(s)
 	if err != nil {
 		return "", "", fmt.Errorf("encode sign-in: %w", err)
 	}
-	if err := l.c.Store.InsertTicket(ctx, session.Ticket{ID: digest(state), Purpose: "signin", Data: data, ExpiresAt: now.Add(signinLife)}); err != nil {
+	if err := l.c.Store.InsertTicket(ctx, session.Ticket{ID: opaque.Digest(state), Purpose: "signin", Data: data, ExpiresAt: now.Add(signinLife)}); err != nil {
 		return "", "", fmt.Errorf("insert sign-in: %w", err)
 	}
 	return redirect, material.Secret(bind), nil
@@ -116,7 +118,7 @@ func (l *Login) upstream(id string) (*upstream.Client, error) {
 // takeSignin uses up the ticket of a sign-in, for the browser and the provider that it was made for.
 func (l *Login) takeSignin(ctx context.Context, u *upstream.Client, state string, binding material.Secret) (signin, error) {
 	stale := fault.New(fault.Invalid, "this sign-in took longer than 10 minutes, was used already, or began in another browser").WithHint("begin again")
-	t, err := l.c.Store.Ticket(ctx, "signin", digest(state), "", l.now())
+	t, err := l.c.Store.Ticket(ctx, "signin", opaque.Digest(state), "", l.now())
 	if fault.CodeOf(err) == fault.NotFound {
 		return signin{}, stale
 	} else if err != nil {
@@ -126,7 +128,7 @@ func (l *Login) takeSignin(ctx context.Context, u *upstream.Client, state string
 	if err := json.Unmarshal(t.Data, &s); err != nil {
 		return s, fmt.Errorf("decode sign-in: %w", err)
 	}
-	if s.Provider != u.ID || !equal(s.Binding, digest(binding.Reveal())) {
+	if s.Provider != u.ID || !opaque.Equal(s.Binding, opaque.Digest(binding.Reveal())) {
 		return s, stale
 	}
 	won, err := l.c.Store.SaveTicket(ctx, t, true)
@@ -164,7 +166,7 @@ func (l *Login) admit(ctx context.Context, issuer string, p upstream.Person, nex
 			return SignedIn{}, fmt.Errorf("keep groups: %w", err)
 		}
 	}
-	cookie, hash := mint()
+	cookie, hash := opaque.Mint()
 	s := session.Session{ID: "ses_" + rand.Text(), Kind: session.Browser, AccountID: a.ID, CreatedAt: now, LastSeenAt: now,
 		ExpiresAt: now.Add(browserLife), AuthenticatedAt: p.At}
 	tokens := []session.Token{{Hash: hash, SessionID: s.ID, Use: session.CookieToken, ExpiresAt: s.ExpiresAt}}
@@ -193,7 +195,7 @@ func (l *Login) Password(ctx context.Context, user string, password material.Sec
 		return SignedIn{}, fault.New(fault.NotFound, "nobody signs in with a password here")
 	}
 	now := l.now()
-	if err := l.passwords.spend(now, 1, network(r.Address)); err != nil {
+	if err := l.passwords.Spend(now, 1, limit.Network(r.Address)); err != nil {
 		return SignedIn{}, err
 	}
 	u, ok, err := l.local.Check(ctx, user, password)

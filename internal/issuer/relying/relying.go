@@ -1,4 +1,7 @@
-package issuer
+// Package relying knows the clients of our OpenID provider: what the operator says of them, how they
+// prove who they are, where they may send people back to, and what the library wants to know of one.
+// It imports rows 0 to 2.
+package relying
 
 import (
 	"crypto/sha256"
@@ -12,8 +15,7 @@ import (
 	"github.com/zitadel/oidc/v3/pkg/op"
 
 	"github.com/lanyardhq/lanyard/internal/fault"
-	"github.com/lanyardhq/lanyard/internal/identity"
-	"github.com/lanyardhq/lanyard/internal/login"
+	"github.com/lanyardhq/lanyard/internal/signing"
 	"github.com/lanyardhq/lanyard/material"
 	"github.com/lanyardhq/lanyard/wlcg"
 )
@@ -37,42 +39,49 @@ type Client struct {
 	// RefreshGrace is how long a refresh token that was spent yields its successor once more, up to
 	// a day; nil means 60 seconds.
 	RefreshGrace *time.Duration
-	device       bool
+	// Device allows the device flow.
+	Device bool
 }
+
+// IDTokenLife is how long ID tokens are good.
+const IDTokenLife = time.Hour
 
 const (
 	defaultGrace = time.Minute
 	longestGrace = 24 * time.Hour // as the WLCG profile recommends
 )
 
-func commandLine() Client {
-	return Client{ID: CommandLine, Algorithm: es256, device: true,
+// CommandLineClient is the client that is built in.
+func CommandLineClient() Client {
+	return Client{ID: CommandLine, Algorithm: signing.ES256, Device: true,
 		// The two without a name are for oidc-agent.
 		RedirectURIs: []string{"http://127.0.0.1/callback", "http://127.0.0.1/", "http://127.0.0.1"}}
 }
 
-// client is a Client that has been checked; it is what the library wants to know of one.
-type client struct {
+// Party is a Client that has been checked; it is what the library wants to know of one.
+type Party struct {
 	Client
 	secret [sha256.Size]byte
-	grace  time.Duration
+	// Grace is its RefreshGrace, or what most clients have.
+	Grace time.Duration
 }
 
-func newClient(c Client) (*client, error) {
+// New checks a client; a mistake is an Invalid fault.
+func New(c Client) (*Party, error) {
 	if c.Algorithm == "" {
-		c.Algorithm = rs256
+		c.Algorithm = signing.RS256
 	}
-	k := &client{Client: c, secret: sha256.Sum256([]byte(c.Secret.Reveal())), grace: defaultGrace}
+	k := &Party{Client: c, secret: sha256.Sum256([]byte(c.Secret.Reveal())), Grace: defaultGrace}
 	if c.ID == "" || len(c.ID) > 100 {
 		return k, fault.New(fault.Invalid, "client %.60q: an id has 1 to 100 characters", c.ID)
 	}
-	if c.Algorithm != rs256 && c.Algorithm != es256 {
-		return k, fault.New(fault.Invalid, "client %q: algorithm %q is not %s or %s", c.ID, c.Algorithm, rs256, es256)
+	if c.Algorithm != signing.RS256 && c.Algorithm != signing.ES256 {
+		return k, fault.New(fault.Invalid, "client %q: algorithm %q is not %s or %s", c.ID, c.Algorithm, signing.RS256, signing.ES256)
 	}
 	if c.RefreshGrace != nil {
-		k.grace = *c.RefreshGrace
+		k.Grace = *c.RefreshGrace
 	}
-	if k.grace < 0 || k.grace > longestGrace {
+	if k.Grace < 0 || k.Grace > longestGrace {
 		return k, fault.New(fault.Invalid, "client %q: refresh_grace is from 0 to %s", c.ID, longestGrace)
 	}
 	return k, c.check()
@@ -94,11 +103,12 @@ func (c Client) check() error {
 	return nil
 }
 
-func (c *client) confidential() bool { return c.Secret != "" || len(c.Keys.Keys) > 0 }
+// Confidential reports whether it can prove who it is.
+func (c *Party) Confidential() bool { return c.Secret != "" || len(c.Keys.Keys) > 0 }
 
-// proves reports whether secret is the client's. Public ones prove nothing, with an empty one:
+// Proves reports whether secret is the client's. Public ones prove nothing, with an empty one:
 // oidc-agent sends Basic credentials with it.
-func (c *client) proves(secret string) bool {
+func (c *Party) Proves(secret string) bool {
 	if len(c.Keys.Keys) > 0 {
 		return false // it signs
 	}
@@ -106,15 +116,15 @@ func (c *client) proves(secret string) bool {
 	return subtle.ConstantTimeCompare(sum[:], c.secret[:]) == 1
 }
 
-// mayReturnTo judges a redirect URI: exactly a registered one or, for public clients, one on
+// MayReturnTo judges a redirect URI: exactly a registered one or, for public clients, one on
 // loopback that differs in its port and in how it writes loopback (RFC 8252 §7.3). The library
 // judges too, but of the text unescaped once more.
-func (c *client) mayReturnTo(uri string) bool {
+func (c *Party) MayReturnTo(uri string) bool {
 	if slices.Contains(c.Client.RedirectURIs, uri) {
 		return true
 	}
 	u, ok := loopback(uri)
-	return ok && !c.confidential() && slices.ContainsFunc(c.Client.RedirectURIs, func(s string) bool {
+	return ok && !c.Confidential() && slices.ContainsFunc(c.Client.RedirectURIs, func(s string) bool {
 		known, ok := loopback(s)
 		return ok && known.Path == u.Path && known.RawQuery == u.RawQuery
 	})
@@ -129,82 +139,47 @@ func loopback(uri string) (*url.URL, bool) {
 	return u, host == "localhost" || host == "127.0.0.1" || net.ParseIP(host).Equal(net.IPv6loopback)
 }
 
-// openID are the scopes beside those of our own API.
-var openID = []identity.Scope{oidc.ScopeOpenID, oidc.ScopeProfile, oidc.ScopeEmail, login.OfflineAccess}
-
-// grantable returns the scopes that the client gets when it asks for these; false if one is
-// unknown. The command line that asks for none of the API's, and none for other services, gets all
-// of the API's. What minted tokens may have is the policy's to say, and depends on the person.
-func (i *Issuer) grantable(c *client, asked []string) ([]identity.Scope, bool) {
-	var out []identity.Scope
-	api := false
-	for _, s := range asked {
-		switch scope := identity.Scope(s); {
-		case slices.Contains(out, scope):
-		case slices.Contains(identity.Scopes(), scope):
-			api = true
-			out = append(out, scope)
-		case i.mints(scope):
-			api = true
-			out = append(out, scope)
-		case slices.Contains(openID, scope):
-			out = append(out, scope)
-		default:
-			return nil, false
-		}
-	}
-	if len(out) == 0 {
-		if out = slices.Clone(openID[:1]); c.ID == CommandLine {
-			out = openID
-		}
-	}
-	if c.ID == CommandLine && !api {
-		out = slices.Concat(out, identity.Scopes())
-	}
-	return out, true
-}
-
 // What follows implements op.Client.
 
-func (c *client) GetID() string                    { return c.ID }
-func (c *client) RedirectURIs() []string           { return c.Client.RedirectURIs }
-func (c *client) PostLogoutRedirectURIs() []string { return nil }
+func (c *Party) GetID() string                    { return c.ID }
+func (c *Party) RedirectURIs() []string           { return c.Client.RedirectURIs }
+func (c *Party) PostLogoutRedirectURIs() []string { return nil }
 
-func (c *client) ApplicationType() op.ApplicationType {
-	if c.confidential() {
+func (c *Party) ApplicationType() op.ApplicationType {
+	if c.Confidential() {
 		return op.ApplicationTypeWeb
 	}
 	return op.ApplicationTypeNative
 }
 
-func (c *client) AuthMethod() oidc.AuthMethod {
+func (c *Party) AuthMethod() oidc.AuthMethod {
 	if len(c.Keys.Keys) > 0 {
 		return oidc.AuthMethodPrivateKeyJWT
 	}
-	if c.confidential() {
+	if c.Confidential() {
 		return oidc.AuthMethodBasic
 	}
 	return oidc.AuthMethodNone
 }
 
-func (c *client) ResponseTypes() []oidc.ResponseType {
+func (c *Party) ResponseTypes() []oidc.ResponseType {
 	return []oidc.ResponseType{oidc.ResponseTypeCode}
 }
 
-func (c *client) GrantTypes() []oidc.GrantType {
+func (c *Party) GrantTypes() []oidc.GrantType {
 	types := []oidc.GrantType{oidc.GrantTypeCode, oidc.GrantTypeRefreshToken, oidc.GrantTypeTokenExchange}
-	if c.device {
+	if c.Device {
 		types = append(types, oidc.GrantTypeDeviceCode)
 	}
 	return types
 }
 
-func (c *client) LoginURL(string) string                                       { return "" }
-func (c *client) AccessTokenType() op.AccessTokenType                          { return op.AccessTokenTypeBearer }
-func (c *client) IDTokenLifetime() time.Duration                               { return idTokenLife }
-func (c *client) DevMode() bool                                                { return false }
-func (c *client) IsScopeAllowed(string) bool                                   { return true } // else dropped silently; grantable judges
-func (c *client) IDTokenUserinfoClaimsAssertion() bool                         { return true }
-func (c *client) ClockSkew() time.Duration                                     { return 0 }
-func (c *client) RestrictAdditionalIdTokenScopes() func([]string) []string     { return nil }
-func (c *client) RestrictAdditionalAccessTokenScopes() func([]string) []string { return nil }
+func (c *Party) LoginURL(string) string                                       { return "" }
+func (c *Party) AccessTokenType() op.AccessTokenType                          { return op.AccessTokenTypeBearer }
+func (c *Party) IDTokenLifetime() time.Duration                               { return IDTokenLife }
+func (c *Party) DevMode() bool                                                { return false }
+func (c *Party) IsScopeAllowed(string) bool                                   { return true } // else dropped silently; grantable judges
+func (c *Party) IDTokenUserinfoClaimsAssertion() bool                         { return true }
+func (c *Party) ClockSkew() time.Duration                                     { return 0 }
+func (c *Party) RestrictAdditionalIdTokenScopes() func([]string) []string     { return nil }
+func (c *Party) RestrictAdditionalAccessTokenScopes() func([]string) []string { return nil }
