@@ -99,7 +99,7 @@ func TestWhatProvidersRefuse(t *testing.T) {
 func TestRepairKeepsTheGrant(t *testing.T) {
 	both(t, func(t *testing.T, w *world) {
 		c := w.approve("ann", "alpha")
-		w.alpha.families[0].dead = true
+		w.alpha.see().families[0].dead = true
 		_, err := w.TokenOf(t.Context(), c.ID, force)
 		refused(t, err, fault.Conflict, "invalid_grant", "lanyard token approve alpha")
 		_, err = w.TokenOf(t.Context(), c.ID, custody.TokenWish{})
@@ -111,8 +111,8 @@ func TestRepairKeepsTheGrant(t *testing.T) {
 		w.alpha.subject = "someone else"
 		_, err = w.callback("ann", c.ID, "alpha")
 		refused(t, err, fault.Denied, "somebody else")
-		if len(w.alpha.revoked) != 1 {
-			t.Errorf("what somebody else approved was not revoked: %d", len(w.alpha.revoked))
+		if len(w.alpha.see().revoked) != 1 {
+			t.Errorf("what somebody else approved was not revoked: %d", len(w.alpha.see().revoked))
 		}
 		w.alpha.subject = "anna"
 		got, err := w.callback("ann", c.ID, "alpha")
@@ -139,8 +139,8 @@ func TestNobodyWhoIsStoppedApproves(t *testing.T) {
 		w.check(w.store.SaveAccount(t.Context(), ann, audit.Change{}))
 		_, err = w.Callback(t.Context(), as("ann"), "alpha", answerOf(to))
 		refused(t, err, fault.Conflict, "account is stopped")
-		if f := w.family(c.ID); f.Refresh != "" || len(w.alpha.revoked) != 1 {
-			t.Errorf("kept %+v, revoked %d", f, len(w.alpha.revoked))
+		if f := w.family(c.ID); f.Refresh != "" || len(w.alpha.see().revoked) != 1 {
+			t.Errorf("kept %+v, revoked %d", f, len(w.alpha.see().revoked))
 		}
 		_, err = w.Begin(t.Context(), as("ann"), c.ID)
 		refused(t, err, fault.Denied, "stopped")
@@ -162,7 +162,7 @@ func TestApprovalsThatArePolledFor(t *testing.T) {
 			}
 		}
 		pass(time.Minute)
-		if polls := w.alpha.n; polls < 15 || polls > 30 {
+		if polls := w.alpha.see().n; polls < 15 || polls > 30 {
 			t.Errorf("%d requests for two approvals in a minute", polls)
 		}
 		w.alpha.set(func() { w.alpha.approved = true })
@@ -172,8 +172,8 @@ func TestApprovalsThatArePolledFor(t *testing.T) {
 				t.Errorf("%s, %v", one.Status, err)
 			}
 		}
-		if f := w.family(c.ID); f.Refresh == "" || len(f.Pending) > 0 || !f.PollAt.IsZero() || len(w.alpha.families) != 2 {
-			t.Errorf("%+v of %d", f, len(w.alpha.families))
+		if f := w.family(c.ID); f.Refresh == "" || len(f.Pending) > 0 || !f.PollAt.IsZero() || len(w.alpha.see().families) != 2 {
+			t.Errorf("%+v of %d", f, len(w.alpha.see().families))
 		}
 		w.alpha.set(func() { w.alpha.approved = false })
 		late := w.order("ann", "alpha")

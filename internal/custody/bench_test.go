@@ -71,8 +71,8 @@ func BenchmarkRenewals(b *testing.B) {
 			<-renewed
 			stop()
 			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "renewals/s")
-			if w.alpha.reused+w.alpha.parallel > 0 {
-				b.Errorf("%d reused, %d parallel", w.alpha.reused, w.alpha.parallel)
+			if w.alpha.see().reused+w.alpha.see().parallel > 0 {
+				b.Errorf("%d reused, %d parallel", w.alpha.see().reused, w.alpha.see().parallel)
 			}
 		})
 	}

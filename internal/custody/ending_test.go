@@ -35,8 +35,8 @@ func TestRevocationUntilDone(t *testing.T) {
 		if err != nil || one.Status != credential.Ended || f.Detail != "Alpha confirmed the end" || f.Default.AccessExpiresAt.After(time.Time{}) {
 			t.Errorf("%s, %+v, %v", one.Status, f, err)
 		}
-		if f := w.family(c.ID); f.Refresh != "" || len(w.alpha.revoked) != 4 || w.alpha.revoked[3] != "refresh-alpha-0-2" {
-			t.Errorf("%+v, revoked %d", f, len(w.alpha.revoked))
+		if f := w.family(c.ID); f.Refresh != "" || len(w.alpha.see().revoked) != 4 || w.alpha.see().revoked[3] != "refresh-alpha-0-2" {
+			t.Errorf("%+v, revoked %d", f, len(w.alpha.see().revoked))
 		}
 		found, err := w.store.Audit(t.Context(), audit.Filter{Subject: c.ID, Limit: 1})
 		if err != nil || found[0].Action != "grant.finish" || found[0].Detail["receipt"] != "Alpha confirmed the end" {

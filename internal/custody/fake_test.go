@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"slices"
 	"sync"
 	"time"
 
@@ -31,16 +32,29 @@ type fake struct {
 	before, after func(n int) error
 	revoking      func(n int) (string, error)
 
+	byToken map[material.Secret]*family
+	now     int // requests under way
+	seen
+}
+
+// seen is what a provider has seen so far.
+type seen struct {
 	n         int // requests
 	families  []*family
-	byToken   map[material.Secret]*family
 	refreshed []string // families in the order of their refreshes
 	reused    int
 	parallel  int // refreshes of one family at once
 	most      int // requests at once
-	now       int
 	revoked   []material.Secret
 	asked     []grant.Wish
+}
+
+func (f *fake) see() seen {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s := f.seen
+	s.families, s.refreshed, s.revoked, s.asked = slices.Clone(s.families), slices.Clone(s.refreshed), slices.Clone(s.revoked), slices.Clone(s.asked)
+	return s
 }
 
 // family is what the provider knows of one approval.

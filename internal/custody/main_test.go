@@ -45,10 +45,11 @@ type world struct {
 	t      testing.TB
 	store  *store.Store
 	broker *broker.Broker
+	beside map[*custody.Custody]*broker.Broker // the brokers of the same servers
 	config store.Config
 	alpha  *fake
 	beta   *fake
-	log    *strings.Builder
+	log    *locked
 }
 
 // both runs a test on SQLite and on PostgreSQL, in a bubble where time passes as soon as nobody works.
@@ -78,7 +79,7 @@ func place(t testing.TB, kind string) store.Config {
 
 func newWorld(t testing.TB, c store.Config) *world {
 	t.Helper()
-	w := &world{t: t, config: c, alpha: newFake("alpha"), beta: newFake("beta"), log: &strings.Builder{}}
+	w := &world{t: t, config: c, alpha: newFake("alpha"), beta: newFake("beta"), log: &locked{}, beside: map[*custody.Custody]*broker.Broker{}}
 	s, err := store.Open(t.Context(), c)
 	w.check(err)
 	t.Cleanup(func() { w.check(s.Close()) })
@@ -97,14 +98,19 @@ func (w *world) another(s custody.Store) *custody.Custody {
 		"own":   {Provider: grant.Provider{ID: "own", Type: grant.Lanyard, Scopes: []string{"storage.read:/"}}},
 	}
 	kind := kindOf(&custody.Custody{Providers: providers})
-	log := slog.New(slog.NewTextHandler(&locked{w: w.log}, nil))
-	w.broker = &broker.Broker{Kinds: map[string]credential.Kind{grant.Kind: kind}, Store: w.store, Gateways: silent{}, Log: log, Now: time.Now,
+	log := slog.New(slog.NewTextHandler(w.log, nil))
+	b := &broker.Broker{Kinds: map[string]credential.Kind{grant.Kind: kind}, Store: w.store, Gateways: silent{}, Log: log, Now: time.Now,
 		Rules: map[string]credential.Lifetime{grant.Kind: {Default: 7 * 24 * time.Hour, Max: 30 * 24 * time.Hour}}}
-	return &custody.Custody{Store: s, Providers: providers, Portal: "https://lanyard.test", Now: time.Now, Log: log, Mint: minter{},
+	if w.broker == nil {
+		w.broker = b
+	}
+	c := &custody.Custody{Store: s, Providers: providers, Portal: "https://lanyard.test", Now: time.Now, Log: log, Mint: minter{},
 		Issue: func(ctx context.Context, by identity.Actor, o credential.Order, once audit.Once) (credential.Credential, error) {
-			got, err := w.broker.Issue(ctx, by, o, once)
+			got, err := b.Issue(ctx, by, o, once)
 			return got.Credential, err
 		}}
+	w.beside[c] = b
+	return c
 }
 
 // slowly has custody look for work once a minute only, for tests of days.
@@ -128,8 +134,8 @@ func (w *world) run(c *custody.Custody) (stop func()) {
 	ctx, cancel := context.WithCancel(w.t.Context())
 	var all sync.WaitGroup
 	all.Go(func() { _ = c.Run(ctx) })
-	if c.Every == 0 {
-		all.Go(func() { _ = w.broker.Run(ctx) })
+	if b := w.beside[c]; c.Every == 0 {
+		all.Go(func() { _ = b.Run(ctx) })
 	}
 	return func() { cancel(); all.Wait() }
 }
@@ -234,15 +240,22 @@ func (minter) Mint(_ context.Context, c credential.Credential, w grant.Wish) (gr
 	return grant.Tokens{Access: "minted", AccessExpiresAt: time.Now().Add(time.Hour), Scopes: w.Scopes, Subject: c.OwnerID}, nil
 }
 
+// locked is a log that several write to.
 type locked struct {
-	mu sync.Mutex
-	w  *strings.Builder
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *locked) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }
 
 func (l *locked) Write(b []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.w.Write(b)
+	return l.text.Write(b)
 }
 
 func wish(scopes ...string) custody.TokenWish {

@@ -90,13 +90,13 @@ func TestAnOutageOfTwentyMinutes(t *testing.T) {
 				}
 			}
 		}
-		if tries := w.alpha.n; tries > 3*n {
+		if tries := w.alpha.see().n; tries > 3*n {
 			t.Errorf("%d requests to a provider that is down", tries)
 		}
 		w.alpha.set(func() { w.alpha.before = nil })
 		pass(20 * time.Second)
 		var order []time.Time
-		for _, name := range w.alpha.refreshed {
+		for _, name := range w.alpha.see().refreshed {
 			order = append(order, ends[named[name]])
 		}
 		// Sixteen are under way at once, and the first of them was a probe.
@@ -114,8 +114,8 @@ func TestAnOutageOfTwentyMinutes(t *testing.T) {
 				t.Errorf("%s has %s left of an hour", id, left)
 			}
 		}
-		if w.alpha.reused+w.alpha.parallel > 0 || w.alpha.most > 16 {
-			t.Errorf("%d reused, %d parallel, %d at once", w.alpha.reused, w.alpha.parallel, w.alpha.most)
+		if w.alpha.see().reused+w.alpha.see().parallel > 0 || w.alpha.see().most > 16 {
+			t.Errorf("%d reused, %d parallel, %d at once", w.alpha.see().reused, w.alpha.see().parallel, w.alpha.see().most)
 		}
 	})
 }

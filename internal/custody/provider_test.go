@@ -12,9 +12,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lanyardhq/lanyard/internal/audit"
+	"github.com/lanyardhq/lanyard/internal/credential"
 	"github.com/lanyardhq/lanyard/internal/custody"
 	"github.com/lanyardhq/lanyard/internal/fault"
 	"github.com/lanyardhq/lanyard/internal/grant"
+	"github.com/lanyardhq/lanyard/internal/identity"
 	"github.com/lanyardhq/lanyard/internal/provider"
 	"github.com/lanyardhq/lanyard/internal/provider/providertest"
 	"github.com/lanyardhq/lanyard/internal/store"
@@ -51,6 +54,10 @@ func newField(t *testing.T, grants int, o providertest.Options) *field {
 	}
 	f.Custody = f.servers[0]
 	f.broker.Kinds[grant.Kind] = kindOf(f.servers[0])
+	f.Issue = func(ctx context.Context, by identity.Actor, o credential.Order, once audit.Once) (credential.Credential, error) {
+		got, err := f.broker.Issue(ctx, by, o, once)
+		return got.Credential, err
+	}
 	for range grants {
 		c := f.order("ann", "nop")
 		to, err := f.Begin(t.Context(), as("ann"), c.ID)

@@ -35,23 +35,23 @@ func TestRenewalAheadOfTime(t *testing.T) {
 			}
 			pass(time.Minute)
 		}
-		if n := len(w.alpha.refreshed); n < 12 || n > 16 {
+		if n := len(w.alpha.see().refreshed); n < 12 || n > 16 {
 			t.Errorf("%d refreshes of two tokens of an hour in three hours", n)
 		}
 		// Nobody asks any more, so it stops.
 		pass(3 * time.Hour)
-		n := len(w.alpha.refreshed)
+		n := len(w.alpha.see().refreshed)
 		pass(12 * time.Hour)
-		if again := len(w.alpha.refreshed) - n; again > 0 {
+		if again := len(w.alpha.see().refreshed) - n; again > 0 {
 			t.Errorf("%d refreshes for nobody", again)
 		}
 		w.token(c.ID, custody.TokenWish{})
 		pass(30 * time.Minute)
-		if again := len(w.alpha.refreshed) - n; again != 2 {
+		if again := len(w.alpha.see().refreshed) - n; again != 2 {
 			t.Errorf("%d refreshes after somebody asked again", again)
 		}
-		if w.alpha.reused+w.alpha.parallel > 0 {
-			t.Errorf("%d reused, %d parallel", w.alpha.reused, w.alpha.parallel)
+		if w.alpha.see().reused+w.alpha.see().parallel > 0 {
+			t.Errorf("%d reused, %d parallel", w.alpha.see().reused, w.alpha.see().parallel)
 		}
 		if got := strings.Join(w.records(c.ID), " "); got != "grant.create grant.approve" {
 			t.Errorf("on record: %s", got)
@@ -70,7 +70,7 @@ func TestRefreshTokensAreKeptAlive(t *testing.T) {
 		if f := w.family(c.ID); f.Health != grant.Fine || f.RenewedAt.Before(time.Now().Add(-17*time.Minute)) {
 			t.Errorf("%+v", f)
 		}
-		if n := len(w.alpha.refreshed); n < 2*80 || n > 2*115 {
+		if n := len(w.alpha.see().refreshed); n < 2*80 || n > 2*115 {
 			t.Errorf("%d refreshes of two grants in a day", n)
 		}
 		_, err = w.broker.Thaw(t.Context(), as("ann"), frozen.ID, audit.Once{})
@@ -91,7 +91,7 @@ func TestAFixedEndIsNotKeptAlive(t *testing.T) {
 			w.alpha.set(func() { w.alpha.idle = max(time.Second, time.Until(end)) })
 			pass(time.Minute)
 		}
-		if n := len(w.alpha.refreshed); n > 10 {
+		if n := len(w.alpha.see().refreshed); n > 10 {
 			t.Errorf("%d refreshes of what lives no longer by them", n)
 		}
 	})
@@ -121,8 +121,8 @@ func TestALostAnswerEndsAFamilyThatCannotBearIt(t *testing.T) {
 	both(t, func(t *testing.T, w *world) {
 		defer w.run(w.Custody)()
 		c := w.approve("ann", "alpha")
-		n := w.alpha.n
-		w.alpha.after = lostAnswer
+		n := w.alpha.see().n
+		w.alpha.set(func() { w.alpha.after = lostAnswer })
 		begun := time.Now()
 		_, err := w.TokenOf(t.Context(), c.ID, force)
 		refused(t, err, fault.Conflict, "invalid_grant", "lanyard token approve alpha")
@@ -131,7 +131,7 @@ func TestALostAnswerEndsAFamilyThatCannotBearIt(t *testing.T) {
 			t.Errorf("after %s: %+v, %v", time.Since(begun), f, err)
 		}
 		pass(5 * time.Minute)
-		if tries := w.alpha.n - n; tries != 2 {
+		if tries := w.alpha.see().n - n; tries != 2 {
 			t.Errorf("%d requests: the one that was lost, and one more", tries)
 		}
 		if !strings.Contains(strings.Join(w.records(c.ID), " "), "grant.needs_sign_in") {

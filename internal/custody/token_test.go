@@ -51,7 +51,7 @@ func TestWishes(t *testing.T) {
 		if again := w.token(c.ID, wish("storage.read:/data")); again.Access != narrow.Access || narrow.Access != "access-alpha-0-2" {
 			t.Errorf("%q, then %q", narrow.Access.Reveal(), again.Access.Reveal())
 		}
-		if asked := w.alpha.asked[len(w.alpha.asked)-1]; len(asked.Scopes) != 1 || asked.Scopes[0] != "storage.read:/data" {
+		if asked := w.alpha.see().asked[len(w.alpha.see().asked)-1]; len(asked.Scopes) != 1 || asked.Scopes[0] != "storage.read:/data" {
 			t.Errorf("asked for %v", asked)
 		}
 		_, err := w.TokenOf(t.Context(), c.ID, wish("storage.modify:/"))
@@ -180,8 +180,8 @@ func TestManyWhoWaitAreOneRequest(t *testing.T) {
 				t.Errorf("got %q", access)
 			}
 		}
-		if w.alpha.parallel > 0 || w.alpha.reused > 0 || len(w.alpha.refreshed) != 1 {
-			t.Errorf("%d parallel, %d reused, %d requests", w.alpha.parallel, w.alpha.reused, len(w.alpha.refreshed))
+		if w.alpha.see().parallel > 0 || w.alpha.see().reused > 0 || len(w.alpha.see().refreshed) != 1 {
+			t.Errorf("%d parallel, %d reused, %d requests", w.alpha.see().parallel, w.alpha.see().reused, len(w.alpha.see().refreshed))
 		}
 	})
 }
@@ -213,8 +213,8 @@ func TestNarrow(t *testing.T) {
 			}
 		}
 		got := w.token(c.ID, custody.TokenWish{})
-		if got.Access != "access-alpha-0-2" || strings.Join(w.alpha.asked[len(w.alpha.asked)-1].Scopes, " ") != "storage.read:/data" {
-			t.Errorf("got %q after asking for %v", got.Access.Reveal(), w.alpha.asked)
+		if got.Access != "access-alpha-0-2" || strings.Join(w.alpha.see().asked[len(w.alpha.see().asked)-1].Scopes, " ") != "storage.read:/data" {
+			t.Errorf("got %q after asking for %v", got.Access.Reveal(), w.alpha.see().asked)
 		}
 		_, err := w.TokenOf(t.Context(), c.ID, wish("compute.read"))
 		refused(t, err, fault.Denied, "was not granted")
