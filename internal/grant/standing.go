@@ -74,12 +74,12 @@ func (s Standing) Next(provider string) string {
 }
 
 // Ref is what to call the grant c in a command: its name where a shell takes that as it is, else its
-// public id.
+// id.
 func Ref(c credential.Credential) string {
 	if plainWord.MatchString(c.Name) {
 		return c.Name
 	}
-	return c.PublicID
+	return c.ID
 }
 
 var plainWord = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._@-]*$`)
