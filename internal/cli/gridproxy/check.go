@@ -30,6 +30,18 @@ func CertDir(c Config, given string) string {
 	return system
 }
 
+// TrustDirs are the folders in which this machine keeps authorities and LSC files, each "" if it is
+// not there and nobody has named it.
+func TrustDirs(c Config) (certDir, vomsDir string) {
+	if dir := CertDir(c, ""); c.Getenv("X509_CERT_DIR") != "" || exists(dir) {
+		certDir = dir
+	}
+	if dir := lscDir(c, ""); c.Getenv("X509_VOMS_DIR") != "" || exists(dir) {
+		vomsDir = dir
+	}
+	return certDir, vomsDir
+}
+
 // CheckFolders looks whether the folders of trusted authorities and of LSC files are there, as far
 // as o needs them from files.
 func CheckFolders(c Config, o Options) error {
@@ -38,7 +50,7 @@ func CheckFolders(c Config, o Options) error {
 			return noAuthorities(dir, err)
 		}
 	}
-	if dir := vomsDir(c, o.VomsDir); o.Anchors == nil && len(o.VOs) > 0 && !o.DontVerifyAC {
+	if dir := lscDir(c, o.VomsDir); o.Anchors == nil && len(o.VOs) > 0 && !o.DontVerifyAC {
 		if _, err := os.ReadDir(dir); err != nil {
 			return &Error{Reason: VomsDir, Path: dir,
 				Fault: fault.New(fault.NotFound, "the folder %s, which says who may speak for which VO, cannot be read", dir).
@@ -48,7 +60,7 @@ func CheckFolders(c Config, o Options) error {
 	return nil
 }
 
-func vomsDir(c Config, given string) string {
+func lscDir(c Config, given string) string {
 	return first(given, c.Getenv("X509_VOMS_DIR"), defaultVomsDir)
 }
 
@@ -72,7 +84,7 @@ func (r *run) check() error {
 	if err != nil {
 		return err
 	}
-	v := voms.Verifier{Trust: store, Anchors: voms.Anchors{Dir: vomsDir(r.Config, r.VomsDir)}, At: r.now, Hosts: r.Hosts}
+	v := voms.Verifier{Trust: store, Anchors: voms.Anchors{Dir: lscDir(r.Config, r.VomsDir)}, At: r.now, Hosts: r.Hosts}
 	if r.Anchors != nil {
 		v.Anchors = *r.Anchors
 	}

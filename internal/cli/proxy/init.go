@@ -11,7 +11,6 @@ import (
 	"github.com/lanyardhq/lanyard/api"
 	"github.com/lanyardhq/lanyard/internal/cli/console"
 	"github.com/lanyardhq/lanyard/internal/cli/gridproxy"
-	"github.com/lanyardhq/lanyard/internal/cli/site"
 	"github.com/lanyardhq/lanyard/proxycert"
 	"github.com/lanyardhq/lanyard/voms"
 	"github.com/spf13/cobra"
@@ -69,7 +68,6 @@ func (a *app) runInit(ctx context.Context, f making) error {
 		return err
 	}
 	a.trusting(ctx, &o)
-	o.Verify = o.Trust != nil || a.certDir() != ""
 	machine := a.machine()
 	if f.passphraseIn {
 		machine.AskPass = a.passphrase(ctx)
@@ -128,14 +126,16 @@ func (f making) options(wanted []api.VOMS) (gridproxy.Options, error) {
 	return o, nil
 }
 
-// trusting adds what the server tells of authorities and VOs to what this machine has.
+// trusting adds what the server tells of authorities and VOs to what this machine has. The proxy is
+// verified if there are any authorities.
 func (a *app) trusting(ctx context.Context, o *gridproxy.Options) {
-	here := site.Ask(ctx, a.Console, a.certDir(), a.vomsDir(), 0)
+	here := a.here(ctx, 0)
+	o.Verify = here.CADir != ""
 	if !here.Told() {
 		return // the engine looks at this machine
 	}
 	if s, err := here.Store(); err == nil {
-		o.Trust = s
+		o.Trust, o.Verify = s, true
 	}
 	anchors := here.Anchors()
 	o.Anchors, o.Servers = &anchors, here.Servers()

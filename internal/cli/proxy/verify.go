@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"context"
-	"os"
 	"strings"
 	"time"
 
@@ -89,7 +88,7 @@ func (a *app) decide(ctx context.Context, f verifying, j site.Judge, file string
 func (a *app) site(ctx context.Context, f verifying) site.Site {
 	var s site.Site
 	if f.caDir == "" || f.vomsDir == "" {
-		s = site.Ask(ctx, a.Console, a.certDir(), a.vomsDir(), documentsFresh)
+		s = a.here(ctx, documentsFresh)
 	}
 	if f.caDir != "" {
 		s = s.WithCA(f.caDir)
@@ -100,25 +99,10 @@ func (a *app) site(ctx context.Context, f verifying) site.Site {
 	return s
 }
 
-// certDir is where this machine keeps authorities, "" where it has none.
-func (a *app) certDir() string {
-	dir := gridproxy.CertDir(a.machine(), "")
-	if _, err := os.Stat(dir); err != nil && a.Getenv("X509_CERT_DIR") == "" {
-		return ""
-	}
-	return dir
-}
-
-// vomsDir is where it keeps whom it trusts with VOs.
-func (a *app) vomsDir() string {
-	const system = "/etc/grid-security/vomsdir"
-	if dir := a.Getenv("X509_VOMS_DIR"); dir != "" {
-		return dir
-	}
-	if _, err := os.Stat(system); err != nil {
-		return ""
-	}
-	return system
+// here is whom this machine trusts, with what the server told no longer ago than fresh.
+func (a *app) here(ctx context.Context, fresh time.Duration) site.Site {
+	caDir, vomsDir := gridproxy.TrustDirs(a.machine())
+	return site.Ask(ctx, a.Console, caDir, vomsDir, fresh)
 }
 
 // tellVerdict prints a verdict for people.
