@@ -33,18 +33,7 @@ type grantSite struct {
 func newGrantSite(t *testing.T, o providertest.Options, s settings) *grantSite {
 	t.Helper()
 	port := freePorts(t, 1)[0]
-	secret := filepath.Join(t.TempDir(), "nop.secret")
-	if err := os.WriteFile(secret, []byte("secret-of-basic\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	s.extra += fmt.Sprintf(`providers:
-  - {id: nop, title: Independent, issuer: "http://127.0.0.1:%s", client_id: basic, client_secret_file: %s, offline: consent, scopes: [openid, offline_access, profile]}
-  - {id: lanyard, type: lanyard, scopes: ["storage.read:/climate"]}
-tokens:
-  audiences: [{name: "https://storage.example.org"}]
-  default_audience: https://storage.example.org
-  rules: [{project: "%s", scopes: ["storage.read:/climate"]}]
-`, port, secret, projectA) + s.tokens
+	s.extra += grantProviders(t, "http://127.0.0.1:"+port, s)
 	g := &grantSite{site: newSite(t, s)}
 	o.Direct, o.Redirects = true, []string{g.portal + "/approvals/callback/nop"}
 	var err error
@@ -53,6 +42,47 @@ tokens:
 	}
 	g.provider = providertest.Start(t, o)
 	return g
+}
+
+// newWatchedSite is one whose provider is behind a proxy, where a test sees its requests.
+func newWatchedSite(t *testing.T, o providertest.Options, s settings) *grantSite {
+	t.Helper()
+	g := &grantSite{site: newSite(t, s)}
+	o.Redirects = []string{g.portal + "/approvals/callback/nop"}
+	g.provider = providertest.Start(t, o)
+	g.reconfigure(func(text string) string { return text + grantProviders(t, g.provider.Issuer, s) })
+	return g
+}
+
+// grantProviders configures the independent provider, and our own issuer.
+func grantProviders(t *testing.T, issuer string, s settings) string {
+	t.Helper()
+	secret := filepath.Join(t.TempDir(), "nop.secret")
+	if err := os.WriteFile(secret, []byte("secret-of-basic\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf(`providers:
+  - {id: nop, title: Independent, issuer: %q, client_id: basic, client_secret_file: %s, offline: consent, scopes: [openid, offline_access, profile]}
+  - {id: lanyard, type: lanyard, scopes: ["storage.read:/climate"]}
+tokens:
+  audiences: [{name: "https://storage.example.org"}]
+  default_audience: https://storage.example.org
+  rules: [{project: %q, scopes: ["storage.read:/climate"]}]
+`, issuer, secret, projectA) + s.tokens
+}
+
+// reconfigure changes the configuration, and starts the server with it.
+func (s *site) reconfigure(edit func(string) string) {
+	s.t.Helper()
+	text, err := os.ReadFile(s.config)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if err := os.WriteFile(s.config, []byte(edit(string(text))), 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+	s.stop()
+	s.start()
 }
 
 // approves has p approve what a command printed the page of, as a browser would.
@@ -87,8 +117,14 @@ func (p *person) returns(between string) (grant, page string) {
 // approvesAt has p approve a provider, new or once more, and returns the grant's id.
 func (p *person) approvesAt(provider string) string {
 	p.t.Helper()
+	return p.follows("token", "approve", provider, "--force")
+}
+
+// follows has p run a command that asks for an approval, and approve. It returns the grant's id.
+func (p *person) follows(command ...string) string {
+	p.t.Helper()
 	var asked api.Approval
-	if err := json.Unmarshal([]byte(p.lanyard("token", "approve", provider, "--force", "--no-wait", "--json")), &asked); err != nil {
+	if err := json.Unmarshal([]byte(p.lanyard(append(command, "--no-wait", "--json")...)), &asked); err != nil {
 		p.t.Fatal(err)
 	}
 	p.approves(asked.URL)
