@@ -1,6 +1,7 @@
 package broker_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -204,6 +205,48 @@ func TestCompletingWhatIsStoppedMeanwhile(t *testing.T) {
 	_, err = w.Complete(t.Context(), identity.Actor{AccountID: "usr_ann", Roles: map[string]identity.Role{w.climate.ID: identity.User}}, id, answer, audit.Once{})
 	refused(t, err, fault.Denied)
 	w.is(id, credential.Intended, "")
+}
+
+// watched notes the states that it completes.
+type watched struct {
+	*proxy.Kind
+	states []credential.State
+}
+
+func (k *watched) Complete(ctx context.Context, c credential.Credential, s credential.State, answer string) (credential.Made, error) {
+	k.states = append(k.states, s)
+	return k.Kind.Complete(ctx, c, s, answer)
+}
+
+// TestCompletingAfterAnotherAnswer: who comes second goes on from what the first left, all of it.
+func TestCompletingAfterAnotherAnswer(t *testing.T) {
+	w := newWorld(t)
+	id, request := w.intend()
+	ann := w.grid.Person("Ann", 1000*hour)
+	_, intended, err := w.store.Credential(t.Context(), id)
+	w.check(err)
+	var answered credential.State
+	between := func() {
+		_, err := w.Complete(t.Context(), w.as("ann"), id, w.answer(ann, request, 50*hour), audit.Once{})
+		w.check(err)
+		_, answered, err = w.store.Credential(t.Context(), id)
+		w.check(err)
+	}
+	b := w.another(w.clock.Now)
+	kind := &watched{Kind: b.Kinds[proxy.Name].(*proxy.Kind)}
+	b.Kinds[proxy.Name] = kind
+	b.Store = &late{upset: &upset{Store: w.store}, between: between}
+	c, err := b.Complete(t.Context(), w.as("ann"), id, w.answer(ann, request, 100*hour), audit.Once{})
+	w.check(err)
+	if !c.ExpiresAt.Equal(start.Add(100 * hour)) {
+		t.Errorf("it ends at %s, not with the second chain", c.ExpiresAt)
+	}
+	if want := []credential.State{intended, answered}; bytes.Equal(intended, answered) || !cmp.Equal(kind.states, want) {
+		t.Error("the second attempt did not begin with the state that the first answer left")
+	}
+	if a, want := w.actions(id), []string{"proxy.create", "proxy.complete", "proxy.renew"}; !cmp.Equal(a, want) {
+		t.Errorf("recorded %v", a)
+	}
 }
 
 // late lets something happen before a state is saved or a use recorded.
