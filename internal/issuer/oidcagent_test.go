@@ -106,9 +106,21 @@ func (a *oidcAgent) token(args ...string) string {
 
 var userCode = regexp.MustCompile(`\b[2-9A-HJ-NP-Z]{4}-[2-9A-HJ-NP-Z]{4}\b`)
 
-// generate sets an account up by the device flow, which Anna approves.
+// generate sets an account up by the device flow, which Anna approves. On a busy machine oidc-gen
+// may come before its agent listens: it gets three tries.
 func (a *oidcAgent) generate(w *world, issuer string) {
 	a.t.Helper()
+	for range 3 {
+		said, err := a.try(w, issuer)
+		if err == nil {
+			return
+		}
+		a.t.Logf("oidc-gen: %v\n%s", err, said)
+	}
+	a.t.Fatal("oidc-gen fails")
+}
+
+func (a *oidcAgent) try(w *world, issuer string) (said string, err error) {
 	ctx, stop := context.WithTimeout(a.t.Context(), 2*time.Minute)
 	defer stop()
 	cmd := exec.CommandContext(ctx, "oidc-gen", "lanyard", "--issuer", issuer, "--client-id", "lanyard-cli", "--client-secret", "", "--flow=device",
@@ -116,25 +128,22 @@ func (a *oidcAgent) generate(w *world, issuer string) {
 	cmd.Env = a.env
 	out, err := cmd.StdoutPipe()
 	if err != nil {
-		a.t.Fatal(err)
+		return "", err
 	}
 	cmd.Stderr = cmd.Stdout
 	if err := cmd.Start(); err != nil {
-		a.t.Fatal(err)
+		return "", err
 	}
-	var said strings.Builder
 	lines := bufio.NewScanner(out)
 	for lines.Scan() {
-		said.WriteString(lines.Text() + "\n")
+		said += lines.Text() + "\n"
 		if code := userCode.FindString(lines.Text()); code != "" {
 			if err := w.login.DecideDevice(a.t.Context(), w.by, code, true); err != nil && !strings.Contains(err.Error(), "already") {
 				a.t.Error(err)
 			}
 		}
 	}
-	if err := cmd.Wait(); err != nil {
-		a.t.Fatalf("oidc-gen: %v\n%s", err, said.String())
-	}
+	return said, cmd.Wait()
 }
 
 // Debian's oidc-agent gets tokens for storage, narrower ones, and those of the audience that it was
