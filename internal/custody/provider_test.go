@@ -21,6 +21,7 @@ import (
 	"github.com/lanyardhq/lanyard/internal/provider"
 	"github.com/lanyardhq/lanyard/internal/provider/providertest"
 	"github.com/lanyardhq/lanyard/internal/store"
+	"github.com/lanyardhq/lanyard/material"
 )
 
 // field is two servers on one PostgreSQL that keep grants at an independent provider, which rotates
@@ -151,11 +152,25 @@ func TestTwoServersNeverUseATokenTwice(t *testing.T) {
 
 func TestNoMoreIsLostThanAnswers(t *testing.T) {
 	f := newField(t, 60, providertest.Options{Rotate: true})
-	f.provider.Inject(providertest.OfRefreshes(providertest.Drop, 0.01, 7))
+	var mu sync.Mutex
+	droppedAt := map[material.Secret]time.Time{} // by the refresh token whose answer it was
+	drop := providertest.OfRefreshes(providertest.Drop, 0.01, 7)
+	f.provider.Inject(func(r *http.Request) providertest.Fault {
+		fault := drop(r)
+		if fault == providertest.Drop {
+			mu.Lock()
+			defer mu.Unlock()
+			droppedAt[material.Secret(r.PostForm.Get("refresh_token"))] = time.Now()
+		}
+		return fault
+	})
 	var slow []string
 	n := 2_000 * soak()
-	f.refreshes(n, func(id string, took time.Duration, err error) {
+	f.refreshes(n, func(id string, _ time.Duration, err error) {
 		_, one, findErr := f.Find(t.Context(), as("ann"), id)
+		mu.Lock()
+		took := time.Since(droppedAt[f.family(id).Refresh])
+		mu.Unlock()
 		if fault.CodeOf(err) == fault.Conflict && (findErr != nil || one.Health != grant.NeedsSignIn || took > 2*time.Second) {
 			slow = append(slow, fmt.Sprintf("%s after %s: %s, %v", id, took, one.Health, err))
 		}
