@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/lanyardhq/lanyard/internal/cli/console"
+	"github.com/lanyardhq/lanyard/internal/cli/show"
 	"github.com/spf13/cobra"
 )
 
@@ -28,7 +29,7 @@ func (a *app) projectList() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.ShowProjects(got)
+			return show.Projects(a.Console, got)
 		}}
 }
 
@@ -51,7 +52,7 @@ func (a *app) projectShow() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.Show(console.Result{Document: p, Values: []string{p.Name}, Text: func() { a.Fields(a.ProjectFields(p)) }})
+			return a.Show(console.Result{Document: p, Values: []string{p.Name}, Text: func() { a.Fields(show.ProjectFields(a.Console, p)) }})
 		}}
 }
 
@@ -67,7 +68,7 @@ func (a *app) memberList() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.ShowMembers(got)
+			return show.Members(a.Console, got)
 		}}
 }
 
@@ -105,6 +106,6 @@ func (a *app) memberRemove() *cobra.Command {
 			if err != nil {
 				return console.Cannot("remove the member", err)
 			}
-			return a.Show(console.Result{Document: got, Values: []string{got.Subject}, Text: func() { a.Receipt("Removed from project "+project, got) }})
+			return a.Show(console.Result{Document: got, Values: []string{got.Subject}, Text: func() { show.Receipt(a.Console, "Removed from project "+project, got) }})
 		}}
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/lanyardhq/lanyard/api"
 	"github.com/lanyardhq/lanyard/internal/cli/console"
+	"github.com/lanyardhq/lanyard/internal/cli/show"
 	"github.com/lanyardhq/lanyard/internal/fault"
 	"github.com/spf13/cobra"
 )
@@ -62,7 +63,7 @@ func (a *app) robotList() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.ShowRobots(got)
+			return show.Robots(a.Console, got)
 		}}
 }
 

@@ -6,6 +6,7 @@ import (
 	"github.com/lanyardhq/lanyard/api"
 	"github.com/lanyardhq/lanyard/internal/cli/console"
 	"github.com/lanyardhq/lanyard/internal/cli/lifecycle"
+	"github.com/lanyardhq/lanyard/internal/cli/show"
 	"github.com/spf13/cobra"
 )
 
@@ -50,7 +51,7 @@ func (a *app) keyCreate() *cobra.Command {
 				return console.Cannot("create the key", err)
 			}
 			return a.Show(console.Result{Document: k, Env: console.KeyEnv(k), Values: []string{k.AccessKeyID, k.SecretAccessKey.Reveal()}, Text: func() {
-				a.Done("New key %q for project %s, %s, ends %s", k.Name, k.Project, console.Rights(k.Rights), a.When(k.ExpiresAt))
+				a.Done("New key %q for project %s, %s, ends %s", k.Name, k.Project, show.Rights(k.Rights), a.When(k.ExpiresAt))
 				a.Fields([][2]string{{"access key", k.AccessKeyID}, {"endpoint", k.Endpoint}, {"region", k.Region}, {"id", k.ID}})
 				a.Print("\nShown only now:\nsecret key  %s", k.SecretAccessKey.Reveal())
 			}})

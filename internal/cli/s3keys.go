@@ -5,6 +5,7 @@ import (
 	"github.com/lanyardhq/lanyard/internal/cli/console"
 	"github.com/lanyardhq/lanyard/internal/cli/lifecycle"
 	"github.com/lanyardhq/lanyard/internal/cli/shortkey"
+	"github.com/lanyardhq/lanyard/internal/cli/show"
 	"github.com/spf13/cobra"
 )
 
@@ -48,7 +49,7 @@ func (a *app) keyShow() *cobra.Command {
 				return err
 			}
 			return a.Show(console.Result{Document: k, Values: []string{k.ID}, Text: func() {
-				a.Fields([][2]string{{"name", k.Name}, {"project", k.Project}, {"owner", k.Owner}, {"state", lifecycle.State(k)}, {"rights", console.Rights(k.Rights)},
+				a.Fields([][2]string{{"name", k.Name}, {"project", k.Project}, {"owner", k.Owner}, {"state", lifecycle.State(k)}, {"rights", show.Rights(k.Rights)},
 					{"access key", k.AccessKeyID}, {"endpoint", k.Endpoint}, {"region", k.Region}, {"created", a.When(k.CreatedAt)},
 					{"ends", a.When(k.ExpiresAt)}, {"can be extended until", a.When(k.ExtendUntil)}, {"ended", a.When(k.EndedAt)},
 					{"last used", a.keys().LastUse(k)}, {"id", k.ID}})

@@ -10,6 +10,7 @@ import (
 	"github.com/lanyardhq/lanyard/api"
 	"github.com/lanyardhq/lanyard/client"
 	"github.com/lanyardhq/lanyard/internal/cli/console"
+	"github.com/lanyardhq/lanyard/internal/cli/show"
 	"github.com/lanyardhq/lanyard/internal/login"
 	"github.com/lanyardhq/lanyard/material"
 	"github.com/spf13/cobra"
@@ -83,7 +84,7 @@ func (a *app) stop(noun, verbs string, freeze func(cmd *cobra.Command, c *client
 }
 
 func (a *app) receipt(done string, got api.Receipt) error {
-	return a.Show(console.Result{Document: got, Values: []string{got.Subject}, Text: func() { a.Receipt(done, got) }})
+	return a.Show(console.Result{Document: got, Values: []string{got.Subject}, Text: func() { show.Receipt(a.Console, done, got) }})
 }
 
 func (a *app) passwordHash() *cobra.Command {

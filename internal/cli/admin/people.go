@@ -7,6 +7,7 @@ import (
 	"github.com/lanyardhq/lanyard/api"
 	"github.com/lanyardhq/lanyard/client"
 	"github.com/lanyardhq/lanyard/internal/cli/console"
+	"github.com/lanyardhq/lanyard/internal/cli/show"
 	"github.com/spf13/cobra"
 )
 
@@ -54,7 +55,7 @@ func (a *app) robot() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.ShowRobots(got)
+			return show.Robots(a.Console, got)
 		})}
 	remove := &cobra.Command{Use: "delete ROBOT", Aliases: []string{"rm", "revoke", "end"}, Short: "End a robot and its token", Args: console.Takes(1, 1, "the robot's id"),
 		Example: "  lanyard admin robot delete usr_4X…",

@@ -8,6 +8,7 @@ import (
 	"github.com/lanyardhq/lanyard/api"
 	"github.com/lanyardhq/lanyard/client"
 	"github.com/lanyardhq/lanyard/internal/cli/console"
+	"github.com/lanyardhq/lanyard/internal/cli/show"
 	"github.com/spf13/cobra"
 )
 
@@ -127,7 +128,7 @@ func (a *app) shown(p api.Project, done string) error {
 		if done != "" {
 			a.Done("%s", done)
 		}
-		a.Fields(a.ProjectFields(p))
+		a.Fields(show.ProjectFields(a.Console, p))
 	}})
 }
 
@@ -151,7 +152,7 @@ func (a *app) projectList() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.ShowProjects(got)
+			return show.Projects(a.Console, got)
 		})}
 }
 
@@ -183,7 +184,7 @@ func (a *app) member() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.ShowMembers(got)
+			return show.Members(a.Console, got)
 		})}
 	return console.Group("member", "Who belongs to a project",
 		"  lanyard admin member list 462000008\n  lanyard admin member set 462000008 usr_4X… manager", set, remove, list)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/lanyardhq/lanyard/internal/cli/console"
 	"github.com/lanyardhq/lanyard/internal/cli/setup"
+	"github.com/lanyardhq/lanyard/internal/cli/show"
 	"github.com/lanyardhq/lanyard/internal/deliver"
 	"github.com/spf13/cobra"
 )
@@ -197,7 +198,7 @@ func (a *app) tell(o setup.Order, r setup.Report, did string) {
 	case r.Key != nil && r.Key.State != "active" && !r.KeyMade:
 		a.Done("Ended key %q", r.Key.Name)
 	case r.Key != nil && r.KeyMade:
-		a.Done("New key %q for project %s, %s, ends %s", r.Key.Name, o.Project, console.Rights(r.Key.Rights), a.When(r.Key.ExpiresAt))
+		a.Done("New key %q for project %s, %s, ends %s", r.Key.Name, o.Project, show.Rights(r.Key.Rights), a.When(r.Key.ExpiresAt))
 	case r.Key != nil:
 		a.Done("Key %q is used again and ends %s", r.Key.Name, a.When(r.Key.ExpiresAt))
 	case len(o.Process) > 0:

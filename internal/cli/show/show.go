@@ -1,4 +1,6 @@
-package console
+// Package show prints what commands of persons and of the operator print alike: projects, their
+// members, robots, and the receipt of what was stopped. It imports rows 0 to 2 and the console.
+package show
 
 import (
 	"fmt"
@@ -6,15 +8,14 @@ import (
 	"time"
 
 	"github.com/lanyardhq/lanyard/api"
+	"github.com/lanyardhq/lanyard/internal/cli/console"
 )
 
-// What commands of persons and of the operator print alike.
-
-// Life writes a lifetime in seconds as people say it: "7 days".
-func Life(seconds int64) string { return Span(time.Duration(seconds) * time.Second) }
+// life writes a lifetime in seconds as people say it: "7 days".
+func life(seconds int64) string { return console.Span(time.Duration(seconds) * time.Second) }
 
 // Receipt prints what stopping or readmitting somebody or something did.
-func (c *Console) Receipt(done string, r api.Receipt) {
+func Receipt(c *console.Console, done string, r api.Receipt) {
 	since := ""
 	if !r.RefusedSince.IsZero() {
 		since = ": refused by all gateways since " + r.RefusedSince.In(c.Zone).Format("15:04:05")
@@ -29,15 +30,15 @@ func (c *Console) Receipt(done string, r api.Receipt) {
 	}
 }
 
-// ShowRobots shows a list of robots.
-func (c *Console) ShowRobots(got api.List[api.Robot]) error {
+// Robots shows a list of robots.
+func Robots(c *console.Console, got api.List[api.Robot]) error {
 	var rows [][]string
 	ids := []string{}
 	for _, r := range got.Items {
 		ids = append(ids, r.ID)
 		rows = append(rows, []string{r.Name, r.Project, r.Role, strings.Join(r.Scopes, " "), c.Relative(r.ExpiresAt), c.Relative(r.LastSeen), r.State, r.ID})
 	}
-	return c.Show(Result{Document: got, Values: ids, Text: func() {
+	return c.Show(console.Result{Document: got, Values: ids, Text: func() {
 		c.Table([]string{"NAME", "PROJECT", "ROLE", "SCOPES", "ENDS", "LAST SEEN", "STATE", "ID"}, rows)
 	}})
 }
@@ -67,11 +68,11 @@ func Rights(r *api.S3Rights) string {
 		}
 		grants = append(grants, strings.Join(may, ", ")+" in "+where)
 	}
-	return Clean(strings.Join(grants, "; "))
+	return console.Clean(strings.Join(grants, "; "))
 }
 
-// ShowProjects shows a list of projects.
-func (c *Console) ShowProjects(got api.List[api.Project]) error {
+// Projects shows a list of projects.
+func Projects(c *console.Console, got api.List[api.Project]) error {
 	var rows [][]string
 	names := []string{}
 	for _, p := range got.Items {
@@ -80,9 +81,9 @@ func (c *Console) ShowProjects(got api.List[api.Project]) error {
 		if !p.EndsAt.IsZero() {
 			ends = c.Relative(p.EndsAt)
 		}
-		rows = append(rows, []string{p.Name, p.Title, p.Role, Share(p.UsedBytes, p.QuotaBytes), fmt.Sprint(p.ActiveKeys), ends, p.State})
+		rows = append(rows, []string{p.Name, p.Title, p.Role, console.Share(p.UsedBytes, p.QuotaBytes), fmt.Sprint(p.ActiveKeys), ends, p.State})
 	}
-	return c.Show(Result{Document: got, Values: names, Text: func() {
+	return c.Show(console.Result{Document: got, Values: names, Text: func() {
 		if len(rows) == 0 {
 			c.Say("There is no project yet.")
 			return
@@ -92,7 +93,7 @@ func (c *Console) ShowProjects(got api.List[api.Project]) error {
 }
 
 // ProjectFields are what there is to tell of a project.
-func (c *Console) ProjectFields(p api.Project) [][2]string {
+func ProjectFields(c *console.Console, p api.Project) [][2]string {
 	buckets := "no limit"
 	if p.QuotaBuckets > 0 {
 		buckets = fmt.Sprintf("at most %d", p.QuotaBuckets)
@@ -106,20 +107,20 @@ func (c *Console) ProjectFields(p api.Project) [][2]string {
 		state += ": " + p.Reason
 	}
 	return [][2]string{{"name", p.Name}, {"title", p.Title}, {"description", p.Description}, {"your role", p.Role},
-		{"storage", Share(p.UsedBytes, p.QuotaBytes) + measured}, {"buckets", buckets},
-		{"active keys", fmt.Sprint(p.ActiveKeys)}, {"keys live", Life(p.DefaultLife) + " by default, at most " + Life(p.MaxLife)},
+		{"storage", console.Share(p.UsedBytes, p.QuotaBytes) + measured}, {"buckets", buckets},
+		{"active keys", fmt.Sprint(p.ActiveKeys)}, {"keys live", life(p.DefaultLife) + " by default, at most " + life(p.MaxLife)},
 		{"ends", c.When(p.EndsAt)}, {"state", state}, {"decided by", p.Source}, {"id", p.ID}}
 }
 
-// ShowMembers shows the members of a project.
-func (c *Console) ShowMembers(got api.List[api.Member]) error {
+// Members shows the members of a project.
+func Members(c *console.Console, got api.List[api.Member]) error {
 	var rows [][]string
 	ids := []string{}
 	for _, m := range got.Items {
 		ids = append(ids, m.AccountID)
 		rows = append(rows, []string{m.Name, m.Role, m.Kind, m.Source, c.Relative(m.Since), m.AccountID})
 	}
-	return c.Show(Result{Document: got, Values: ids, Text: func() {
+	return c.Show(console.Result{Document: got, Values: ids, Text: func() {
 		c.Table([]string{"NAME", "ROLE", "KIND", "DECIDED BY", "SINCE", "ACCOUNT"}, rows)
 	}})
 }
