@@ -31,7 +31,3 @@ func (g Grants) Mint(ctx context.Context, c credential.Credential, w grant.Wish)
 	}
 	return g.Minter.Mint(ctx, Order{Account: a, Scopes: w.Scopes, Audiences: w.Audiences, Until: c.ExpiresAt, Family: c.ID})
 }
-
-// Deny has nothing left to do: the store denies what was minted for a grant together with the change
-// that stops or ends it.
-func (g Grants) Deny(context.Context, credential.Credential) error { return nil }
