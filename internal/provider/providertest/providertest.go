@@ -142,7 +142,7 @@ func (p *Provider) run(options map[string]any) (*url.URL, error) {
 	return url.Parse(strings.TrimSpace(line))
 }
 
-// Close ends the provider; all that it granted is forgotten.
+// Close ends the provider; all that it granted is forgotten. It may be called again.
 func (p *Provider) Close() error {
 	if p.front != nil {
 		p.front.CloseClientConnections() // those that hang
@@ -151,7 +151,9 @@ func (p *Provider) Close() error {
 	if p.cmd == nil {
 		return nil
 	}
-	return errors.Join(p.stdin.Close(), p.cmd.Wait())
+	cmd := p.cmd
+	p.cmd = nil
+	return errors.Join(p.stdin.Close(), cmd.Wait())
 }
 
 // Config is the provider as one that somebody configured, with one of its clients: basic, post or
