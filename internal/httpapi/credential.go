@@ -68,22 +68,9 @@ func (a *API) createCredential(c *call.Call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := credential.Order{Kind: req.Kind, ProjectID: req.Project, Name: req.Name, Until: req.ExpiresAt}
-	if o.Life, err = call.Seconds(req.Life); err != nil {
-		return nil, err
-	}
-	switch {
-	case req.S3 != nil && req.Kind != s3key.Name, req.Proxy != nil && req.Kind != proxy.Name, req.Grant != nil && req.Kind != grant.Kind:
-		return nil, fault.New(fault.Invalid, "what is ordered under s3, proxy or grant belongs to another kind than %.40q", req.Kind)
-	case req.S3 != nil:
-		o.Spec, err = json.Marshal(req.S3)
-	case req.Proxy != nil:
-		err = wantProxy(&o, *req.Proxy)
-	case req.Grant != nil:
-		wantGrant(&o, *req.Grant)
-	}
+	o, err := ordered(req)
 	if err != nil {
-		return nil, fmt.Errorf("encode order: %w", err)
+		return nil, err
 	}
 	promise, err := c.Once()
 	if err != nil {
@@ -104,6 +91,29 @@ func (a *API) createCredential(c *call.Call) (any, error) {
 		w.Grant.Approval = approvalOf(page)
 	}
 	return call.Created{Answer: w}, err
+}
+
+// ordered is what the broker is to make.
+func ordered(req api.CredentialOrder) (credential.Order, error) {
+	o := credential.Order{Kind: req.Kind, ProjectID: req.Project, Name: req.Name, Until: req.ExpiresAt}
+	var err error
+	if o.Life, err = call.Seconds(req.Life); err != nil {
+		return o, err
+	}
+	switch {
+	case req.S3 != nil && req.Kind != s3key.Name, req.Proxy != nil && req.Kind != proxy.Name, req.Grant != nil && req.Kind != grant.Kind:
+		return o, fault.New(fault.Invalid, "what is ordered under s3, proxy or grant belongs to another kind than %.40q", req.Kind)
+	case req.S3 != nil:
+		o.Spec, err = json.Marshal(req.S3)
+	case req.Proxy != nil:
+		err = wantProxy(&o, *req.Proxy)
+	case req.Grant != nil:
+		wantGrant(&o, *req.Grant)
+	}
+	if err != nil {
+		return o, fmt.Errorf("encode order: %w", err)
+	}
+	return o, nil
 }
 
 func (a *API) showCredential(c *call.Call) (any, error) {
