@@ -14,7 +14,7 @@ import (
 // it. Zeros are a courtesy: file systems and disks that copy on write may keep the old bytes.
 func Destroy(c Config, path string) error {
 	path = ProxyPath(c, path)
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	f, err := os.OpenFile(path, os.O_RDWR, 0) //nolint:gosec // the person names it
 	if err != nil {
 		e := &Error{Reason: NoProxy, Path: path, Fault: fault.New(fault.NotFound, "there is no proxy file %s", path).WithCause(err)}
 		if !errors.Is(err, fs.ErrNotExist) {

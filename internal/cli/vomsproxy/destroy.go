@@ -26,7 +26,7 @@ func (p *program) destroy(_ context.Context, args []string) int {
 	}
 	path := gridproxy.ProxyPath(c, g.Last("file"))
 	if g.Has("dry") {
-		if f, err := os.OpenFile(path, os.O_RDWR, 0); err == nil {
+		if f, err := os.OpenFile(path, os.O_RDWR, 0); err == nil { //nolint:gosec // the person names it
 			_ = f.Close() // nothing was written
 			p.wouldRemove(path)
 			return 0

@@ -40,7 +40,6 @@ type Grants struct {
 	Write, Revoke func(context.Context, func(context.Context, Tx) error) error
 }
 
-//nolint:gosec // no credential: a query for them
 const selectGrant = `SELECT c.id, c.kind, coalesce(c.project_id, ''), c.owner_id, c.name, c.public_id, c.spec, c.status, c.reason,
 	c.created_at, c.expires_at, c.due_at, c.ended_at, c.generation,
 	coalesce(f.grant_id, ''), coalesce(f.provider, ''), coalesce(f.subject, ''), f.refresh, coalesce(f.refresh_expires_at, 0), coalesce(f.keep_alive, FALSE),

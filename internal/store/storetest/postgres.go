@@ -86,7 +86,7 @@ func (c *Cluster) Start(setting string) (err error) {
 		}
 	}
 	data := filepath.Join(c.Dir, "data")
-	initdb := exec.Command(filepath.Join(bin, "initdb"), "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync")
+	initdb := exec.Command(filepath.Join(bin, "initdb"), "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync") //nolint:gosec,noctx // where the peer is installed; it ends by itself
 	initdb.Dir, initdb.SysProcAttr = c.Dir, &syscall.SysProcAttr{Credential: c.owner}
 	if out, err := initdb.CombinedOutput(); err != nil {
 		return fmt.Errorf("initdb: %w: %s", err, out)
@@ -98,7 +98,7 @@ func (c *Cluster) Start(setting string) (err error) {
 
 // Serve runs the server, and returns once it answers.
 func (c *Cluster) Serve() error {
-	c.cmd = exec.Command(c.args[0], c.args[1:]...)
+	c.cmd = exec.Command(c.args[0], c.args[1:]...) //nolint:gosec,noctx // what the test made, and stops
 	// It must not outlive this process, however that ends.
 	c.cmd.Dir, c.cmd.SysProcAttr = c.Dir, &syscall.SysProcAttr{Credential: c.owner, Pdeathsig: syscall.SIGQUIT}
 	log, err := c.cmd.StderrPipe()
