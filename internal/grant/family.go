@@ -7,6 +7,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/lanyardhq/lanyard/internal/credential"
 	"github.com/lanyardhq/lanyard/material"
 )
 
@@ -60,7 +61,7 @@ type Family struct {
 	Attempts   int       // since the last outcome that is known
 	Generation int64
 
-	Pending []byte // secret: what an approval that polls must remember
+	Pending credential.State // what an approval that polls must remember
 	// PollAt is when to poll next, and PollUntil when to give up; zero: there is nothing to poll for.
 	PollAt, PollUntil time.Time
 }
