@@ -10,10 +10,16 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/zitadel/oidc/v3/pkg/oidc"
+
 	"github.com/lanyardhq/lanyard/internal/login"
 )
 
 const maxForm = 64 << 10
+
+// grantTypes are those that the library knows. It refuses client credentials to all of ours.
+var grantTypes = []oidc.GrantType{oidc.GrantTypeCode, oidc.GrantTypeRefreshToken, oidc.GrantTypeDeviceCode, oidc.GrantTypeTokenExchange,
+	oidc.GrantTypeClientCredentials}
 
 // exchange is what the guard and the library's callbacks tell each other about one request, by way
 // of the context: the library hands the request itself to nobody.
@@ -114,6 +120,10 @@ func (i *Issuer) check(w http.ResponseWriter, r *http.Request) *refusal {
 		if len(values) > 1 && name != "resource" && name != "audience" {
 			return invalid("a parameter was given twice")
 		}
+	}
+	if kind := r.Form.Get("grant_type"); r.URL.Path == tokenPath && kind != "" && !slices.Contains(grantTypes, oidc.GrantType(kind)) {
+		// The library would log, and answer, what somebody put there by mistake.
+		return &refusal{http.StatusBadRequest, string(oidc.UnsupportedGrantType), "this grant type is not supported"}
 	}
 	if _, secret, _ := r.BasicAuth(); r.URL.Path == introspectPath && secret == "" && r.PostForm.Get("client_secret") == "" && r.PostForm.Get("client_assertion") == "" {
 		return &refusal{http.StatusUnauthorized, "invalid_client", "the client must be authenticated"}
