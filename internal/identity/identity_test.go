@@ -45,7 +45,7 @@ func TestHolds(t *testing.T) {
 			t.Errorf("%q hold s3:read: %t", tc.scopes, got)
 		}
 	}
-	if n := len(identity.Scopes()); n != 6 {
+	if n := len(identity.Scopes()); n != 8 {
 		t.Errorf("%d scopes", n)
 	}
 }
