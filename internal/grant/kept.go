@@ -107,7 +107,8 @@ func (f *Family) Outlives(until, now time.Time) {
 }
 
 // Next returns the wish to refresh for: that in use which runs out first of those that are due, or
-// else the grant's own. Needed is false if neither anybody nor the refresh token needs it.
+// else the grant's own. Needed is false if neither anybody nor the refresh token needs it, and the
+// last try did not fail: while we say that we go on trying, we do.
 func (c *Claim) Next(now time.Time) (w Kept, needed bool) {
 	for _, k := range c.Kept {
 		if k.Wish.Key() == "" && !needed {
@@ -118,7 +119,8 @@ func (c *Claim) Next(now time.Time) (w Kept, needed bool) {
 		}
 	}
 	idle := c.Family.idleAt()
-	return w, needed || !idle.IsZero() && !now.Before(idle)
+	failed := c.Family.Health == Retrying || c.Family.Health == NeedsOperator
+	return w, needed || failed || !idle.IsZero() && !now.Before(idle)
 }
 
 // first returns the earlier of two times, of which the zero one is never.
