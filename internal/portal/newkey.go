@@ -2,13 +2,10 @@ package portal
 
 import (
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"strings"
 	"time"
 
-	"github.com/lanyardhq/lanyard/internal/audit"
 	"github.com/lanyardhq/lanyard/internal/broker"
 	"github.com/lanyardhq/lanyard/internal/credential"
 	"github.com/lanyardhq/lanyard/internal/fault"
@@ -61,14 +58,9 @@ func (p *Portal) issue(v *frame.View, f form.Key) (broker.Issued, error) {
 	if err != nil {
 		return broker.Issued{}, err
 	}
-	once := audit.Once{}
-	if f.Once != "" {
-		sum := sha256.Sum256([]byte(v.PostForm.Encode()))
-		once = audit.Once{Key: "form " + f.Once, Fingerprint: hex.EncodeToString(sum[:])}
-	}
 	ctx, cancel := v.Await()
 	defer cancel()
-	return p.Broker.Issue(ctx, v.By, o, once)
+	return p.Broker.Issue(ctx, v.By, o, form.Promise(f.Once, v.PostForm))
 }
 
 // order translates the form. The rules are the broker's and the kind's.

@@ -2,12 +2,15 @@
 package form
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/lanyardhq/lanyard/internal/audit"
 	"github.com/lanyardhq/lanyard/internal/credential"
 	"github.com/lanyardhq/lanyard/internal/fault"
 	"github.com/lanyardhq/lanyard/internal/kind/s3key"
@@ -166,4 +169,14 @@ func VOMS(text string) ([]material.VO, error) {
 		}
 	}
 	return vos, nil
+}
+
+// Promise has a form that is sent twice order once: key is what the page put into it, empty for a
+// form that may be repeated, and posted is all of it.
+func Promise(key string, posted url.Values) audit.Once {
+	if key == "" {
+		return audit.Once{}
+	}
+	sum := sha256.Sum256([]byte(posted.Encode()))
+	return audit.Once{Key: "form " + key, Fingerprint: hex.EncodeToString(sum[:])}
 }

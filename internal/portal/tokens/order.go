@@ -2,14 +2,11 @@ package tokens
 
 import (
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
 	"maps"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/lanyardhq/lanyard/internal/audit"
 	"github.com/lanyardhq/lanyard/internal/broker"
 	"github.com/lanyardhq/lanyard/internal/credential"
 	"github.com/lanyardhq/lanyard/internal/custody"
@@ -110,12 +107,7 @@ func (p *Pages) issue(v *frame.View, f grantForm) (broker.Issued, error) {
 	if err := form.Chosen(&o, f.Life, f.Until, v.At, time.Time{}, latest); err != nil {
 		return broker.Issued{}, err
 	}
-	once := audit.Once{}
-	if f.Once != "" {
-		sum := sha256.Sum256([]byte(v.PostForm.Encode()))
-		once = audit.Once{Key: "form " + f.Once, Fingerprint: hex.EncodeToString(sum[:])}
-	}
 	ctx, cancel := v.Await()
 	defer cancel()
-	return p.Broker.Issue(ctx, v.By, o, once)
+	return p.Broker.Issue(ctx, v.By, o, form.Promise(f.Once, v.PostForm))
 }
