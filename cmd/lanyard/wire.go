@@ -206,10 +206,8 @@ func (s *server) wireSignIn() (err error) {
 		if x.RefreshGrace > 0 {
 			client.RefreshGrace = new(time.Duration(x.RefreshGrace))
 		}
-		if x.SecretFile != "" {
-			if client.Secret, err = x.SecretFile.Read(); err != nil {
-				return err
-			}
+		if client.Secret, err = x.Secret(); err != nil {
+			return err
 		}
 		if x.JWKS != "" {
 			if client.Keys, err = wlcg.ParseKeySet([]byte(x.JWKS)); err != nil {

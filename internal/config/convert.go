@@ -23,12 +23,9 @@ import (
 func (c Config) IdentityProviders() ([]login.Provider, error) {
 	var ps []login.Provider
 	for _, p := range c.SignIn.Providers {
-		if p.ClientSecretFile != "" {
-			secret, err := p.ClientSecretFile.Read()
-			if err != nil {
-				return nil, fmt.Errorf("provider %s: %w", p.ID, err)
-			}
-			p.ClientSecret = secret
+		var err error
+		if p.ClientSecret, err = p.ClientSecretFile.readFor("provider " + p.ID); err != nil {
+			return nil, err
 		}
 		ps = append(ps, p.Provider)
 	}
@@ -72,16 +69,7 @@ func (c Config) BrokerLimits() broker.Limits {
 func (c Config) Has(r Role) bool { return slices.Contains(c.Roles, r) }
 
 // Secret is the client's secret, read now; empty for a public client.
-func (c Client) Secret() (material.Secret, error) {
-	if c.SecretFile == "" {
-		return "", nil
-	}
-	secret, err := c.SecretFile.Read()
-	if err != nil {
-		return "", fmt.Errorf("client %s: %w", c.ID, err)
-	}
-	return secret, nil
-}
+func (c Client) Secret() (material.Secret, error) { return c.SecretFile.readFor("client " + c.ID) }
 
 // Hosts are the host names of the gateway, that of its URL first.
 func (s S3) Hosts() []string {

@@ -42,3 +42,16 @@ func (f SecretFile) Read() (material.Secret, error) {
 	}
 	return material.Secret(s), nil
 }
+
+// readFor is Read for a secret that may not exist, as those of public clients: without a file it is
+// empty. An error says whose it is.
+func (f SecretFile) readFor(whose string) (material.Secret, error) {
+	if f == "" {
+		return "", nil
+	}
+	secret, err := f.Read()
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", whose, err)
+	}
+	return secret, nil
+}

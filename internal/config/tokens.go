@@ -57,12 +57,9 @@ type Tokens = minting.Policy
 func (c Config) GrantProviders() ([]grant.Provider, error) {
 	var ps []grant.Provider
 	for _, p := range c.Providers {
-		if p.ClientSecretFile != "" {
-			secret, err := p.ClientSecretFile.Read()
-			if err != nil {
-				return nil, fmt.Errorf("provider %s: %w", p.ID, err)
-			}
-			p.ClientSecret = secret
+		var err error
+		if p.ClientSecret, err = p.ClientSecretFile.readFor("provider " + p.ID); err != nil {
+			return nil, err
 		}
 		ps = append(ps, p.Provider)
 	}
