@@ -129,11 +129,7 @@ func (a *app) show() *cobra.Command {
 		Example:           "  lanyard token show helmholtz\n  lanyard token show helmholtz --json",
 		ValidArgsFunction: a.complete(false),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := a.Connect()
-			if err != nil {
-				return err
-			}
-			k, err := s.ShowGrant(cmd.Context(), args[0])
+			s, k, err := a.find(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
@@ -143,6 +139,16 @@ func (a *app) show() *cobra.Command {
 				a.tree(d.Subgrants)
 			}})
 		}}
+}
+
+// find asks the server for the grant that somebody named.
+func (a *app) find(ctx context.Context, ref string) (*client.Client, api.Credential, error) {
+	s, err := a.Connect()
+	if err != nil {
+		return nil, api.Credential{}, err
+	}
+	k, err := s.ShowGrant(ctx, ref)
+	return s, k, err
 }
 
 // subgrants are what was passed on of a grant; none where the server knows no such thing.
@@ -207,11 +213,7 @@ func (a *app) history() *cobra.Command {
 		Example:           "  lanyard token history helmholtz\n  lanyard token history helmholtz --json",
 		ValidArgsFunction: a.complete(false),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := a.Connect()
-			if err != nil {
-				return err
-			}
-			k, err := s.ShowGrant(cmd.Context(), args[0])
+			s, k, err := a.find(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
