@@ -11,8 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
-	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -66,16 +64,9 @@ func startSite(ctx context.Context, program, fixtures, dir string) (_ *site, err
 	if err := s.files(fixtures); err != nil {
 		return nil, err
 	}
-	var ports []string
-	for range 3 {
-		l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, err
-		}
-		defer l.Close()
-		_, port, _ := net.SplitHostPort(l.Addr().String())
-		ports = append(ports, port)
-		l.Close()
+	ports, err := process.Ports(ctx, 3)
+	if err != nil {
+		return nil, err
 	}
 	s.aa = "localhost:" + ports[2]
 	text := fmt.Sprintf(config, dir, "localhost:"+ports[0], "127.0.0.1:"+ports[1], vo, ports[2])
@@ -174,18 +165,7 @@ func hostCertificate(ca tls.Certificate, certFile, keyFile string) (tls.Certific
 
 // ready waits until the server serves.
 func (s *site) ready(ctx context.Context, url string) error {
-	err := process.Await(ctx, func() error {
-		r, err := http.Get(url)
-		if err != nil {
-			return err
-		}
-		defer r.Body.Close()
-		if r.StatusCode != http.StatusOK {
-			return errors.New(r.Status)
-		}
-		return nil
-	})
-	if err != nil {
+	if err := process.Ready(ctx, url); err != nil {
 		return fmt.Errorf("the server is not ready: %w", err)
 	}
 	return nil

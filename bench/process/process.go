@@ -4,7 +4,10 @@ package process
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -96,4 +99,37 @@ func Await(ctx context.Context, f func() error) error {
 		case <-time.After(pause):
 		}
 	}
+}
+
+// Ready waits, as Await does, until a GET of url is answered with 200.
+func Ready(ctx context.Context, url string) error {
+	return Await(ctx, func() error {
+		r, err := http.Get(url) //nolint:noctx // Await bounds it
+		if err != nil {
+			return err
+		}
+		defer r.Body.Close()
+		if r.StatusCode != http.StatusOK {
+			return errors.New(r.Status)
+		}
+		return nil
+	})
+}
+
+// Ports returns n ports of the loopback address that were free a moment ago.
+func Ports(ctx context.Context, n int) ([]string, error) {
+	var ports []string
+	for range n {
+		l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, err
+		}
+		defer l.Close() // all at the end, so that none is given twice
+		_, port, err := net.SplitHostPort(l.Addr().String())
+		if err != nil {
+			return nil, err
+		}
+		ports = append(ports, port)
+	}
+	return ports, nil
 }

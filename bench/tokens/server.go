@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
@@ -58,19 +57,13 @@ type site struct {
 func (b *bench) newSite(ctx context.Context, name, provider, url string) (site, error) {
 	dir := filepath.Join(b.dir, name)
 	s := site{program: b.program, config: filepath.Join(dir, "lanyard.yaml"), data: filepath.Join(dir, "data")}
-	var ports []string
-	for range 2 {
-		l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
-		if err != nil {
-			return s, err
-		}
-		defer l.Close()
-		_, port, _ := net.SplitHostPort(l.Addr().String())
-		ports = append(ports, port)
+	ports, err := process.Ports(ctx, 2)
+	if err != nil {
+		return s, err
 	}
 	s.portal = "localhost:" + ports[0]
 	text := fmt.Sprintf(config, s.data, s.portal, "127.0.0.1:"+ports[1], provider)
-	err := os.MkdirAll(s.data, 0o700)
+	err = os.MkdirAll(s.data, 0o700)
 	if url != "" {
 		file := filepath.Join(dir, "database")
 		text += fmt.Sprintf("database: {driver: postgres, url_file: %q}\n", file)
@@ -98,20 +91,10 @@ func (s site) start(ctx context.Context) (*server, error) {
 		return nil, err
 	}
 	x.Process = process.Process{Name: "Lanyard", PID: x.cmd.Process.Pid}
-	err := process.Await(ctx, func() error {
-		if _, err := x.CPU(); err != nil {
-			return err
-		}
-		r, err := http.Get("http://" + s.portal + "/readyz")
-		if err != nil {
-			return err
-		}
-		defer r.Body.Close()
-		if r.StatusCode != http.StatusOK {
-			return errors.New(r.Status)
-		}
-		return nil
-	})
+	_, err := x.CPU() // it lives
+	if err == nil {
+		err = process.Ready(ctx, "http://"+s.portal+"/readyz")
+	}
 	x.took = time.Since(began)
 	if err != nil {
 		x.stop()
