@@ -41,7 +41,7 @@ bench: build ## measure Lanyard beside the bare engine and MinIO, in one run
 
 soak: build ## the long fault runs, and every parser fuzzed for minutes
 	@.ci/setup test
-	LANYARD_SOAK=1 go test -timeout 2h -count 1 ./e2e
+	LANYARD_SOAK=1 go test -timeout 2h -count 1 -p 1 ./internal/custody ./e2e
 	@$(MAKE) --no-print-directory fuzz FUZZTIME=2m
 
 # Two at a time, each on one processor. What goes well is one line. The end of the time itself can
