@@ -95,6 +95,10 @@ func (db *DB) Alone() Queryer { return alone{db.write} }
 func List[T any](ctx context.Context, q Queryer, scan func(Row) (T, error), text string, args ...any) ([]T, error) {
 	ctx, cancel := context.WithTimeout(ctx, readLimit)
 	defer cancel()
+	return list(ctx, q, scan, text, args)
+}
+
+func list[T any](ctx context.Context, q Queryer, scan func(Row) (T, error), text string, args []any) ([]T, error) {
 	args, err := bind(args)
 	if err != nil {
 		return nil, err
@@ -117,7 +121,16 @@ func List[T any](ctx context.Context, q Queryer, scan func(Row) (T, error), text
 
 // One returns the only result of a query, or a NotFound fault that names what is missing.
 func One[T any](ctx context.Context, q Queryer, what string, scan func(Row) (T, error), text string, args ...any) (T, error) {
-	all, err := List(ctx, q, scan, text, args...)
+	if db, ok := q.(*DB); ok && !db.Postgres && ctx.Err() == nil {
+		// A row of a file is there before anybody can leave: to watch for that, with two goroutines and
+		// a timer, takes longer than many a look.
+		ctx = context.WithoutCancel(ctx)
+	} else {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, readLimit)
+		defer cancel()
+	}
+	all, err := list(ctx, q, scan, text, args)
 	if err == nil && len(all) == 0 {
 		err = Absent(what)
 	}
