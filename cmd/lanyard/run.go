@@ -175,7 +175,7 @@ func (s *server) listen(ctx context.Context) (all []listener, err error) {
 		if l.address == "" || l.name == "s3" && !s.config.Has(config.GatewayRole) {
 			continue
 		}
-		srv := s.httpServer(l.handler)
+		srv := s.httpServer(s.config.Proxies().Handler(l.handler))
 		if l.name == "s3" {
 			// Bodies of any size take any time; the gateway watches their progress itself.
 			srv.ReadTimeout, srv.DisableGeneralOptionsHandler = 0, true

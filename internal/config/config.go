@@ -29,12 +29,15 @@ type Config struct {
 	Metrics Metrics `yaml:"metrics"`
 	// InternalNetworks are addresses, networks (CIDR) and host names on which plain HTTP is
 	// allowed beside loopback.
-	InternalNetworks []string  `yaml:"internal_networks"`
-	Database         Database  `yaml:"database"`
-	Upstream         Upstream  `yaml:"upstream"`
-	SignIn           SignIn    `yaml:"sign_in"`
-	Projects         []Project `yaml:"projects"`
-	Lifetimes        Lifetimes `yaml:"lifetimes"`
+	InternalNetworks []string `yaml:"internal_networks"`
+	// TrustedProxies are the addresses and networks of reverse proxies in front of portal and S3,
+	// whose X-Forwarded-For is believed.
+	TrustedProxies []string  `yaml:"trusted_proxies"`
+	Database       Database  `yaml:"database"`
+	Upstream       Upstream  `yaml:"upstream"`
+	SignIn         SignIn    `yaml:"sign_in"`
+	Projects       []Project `yaml:"projects"`
+	Lifetimes      Lifetimes `yaml:"lifetimes"`
 	// Reveal says whether owners see a secret again after creation: "once" or "always".
 	Reveal  string   `yaml:"reveal"`
 	Limits  Limits   `yaml:"limits"`

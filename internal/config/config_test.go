@@ -47,13 +47,13 @@ func TestTheExampleShowsTheDefaults(t *testing.T) {
 	}
 	want := config.Default("/var/lib/lanyard")
 	// The example says "none" where the default says nothing.
-	for _, list := range []int{len(got.InternalNetworks), len(got.SignIn.Providers), len(got.Projects), len(got.Clients), len(got.S3.MoreHosts), len(got.SignIn.Local.Users), len(got.VOs), len(got.Grid.Vomses),
+	for _, list := range []int{len(got.InternalNetworks), len(got.TrustedProxies), len(got.SignIn.Providers), len(got.Projects), len(got.Clients), len(got.S3.MoreHosts), len(got.SignIn.Local.Users), len(got.VOs), len(got.Grid.Vomses),
 		len(got.Providers), len(got.Tokens.Audiences), len(got.Tokens.VOs), len(got.Tokens.Rules), len(got.Tokens.Exchanges)} {
 		if list != 0 {
 			t.Errorf("the example sets a list that is empty by default")
 		}
 	}
-	got.InternalNetworks, got.SignIn.Providers, got.Projects, got.Clients, got.S3.MoreHosts, got.SignIn.Local.Users = nil, nil, nil, nil, nil, nil
+	got.InternalNetworks, got.TrustedProxies, got.SignIn.Providers, got.Projects, got.Clients, got.S3.MoreHosts, got.SignIn.Local.Users = nil, nil, nil, nil, nil, nil, nil
 	got.VOs, got.Grid.Vomses, got.Providers, got.Tokens = nil, nil, nil, config.Tokens{}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("docs/lanyard.yaml differs from the defaults (-default +example):\n%s", diff)

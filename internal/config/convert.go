@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/lanyardhq/lanyard/internal/broker"
+	"github.com/lanyardhq/lanyard/internal/caller"
 	"github.com/lanyardhq/lanyard/internal/credential"
 	"github.com/lanyardhq/lanyard/internal/grant"
 	"github.com/lanyardhq/lanyard/internal/identity"
@@ -50,6 +51,16 @@ func (c Config) BrokerProjects() []broker.ProjectConfig {
 
 // localIssuer is that of the embedded identity provider.
 const localIssuer = "local"
+
+// Proxies are those in front of portal and S3.
+func (c Config) Proxies() (ps caller.Proxies) {
+	for _, s := range c.TrustedProxies {
+		if p, ok := network(s); ok {
+			ps = append(ps, p)
+		}
+	}
+	return ps
+}
 
 // Rules are the lifetimes by kind of credential.
 func (c Config) Rules() map[string]credential.Lifetime {

@@ -36,6 +36,7 @@ func (d judge) all(c Config) {
 		d.oneOf(fmt.Sprintf("roles[%d]", i), string(r), string(PortalRole), string(APIRole), string(IssuerRole), string(AARole), string(GatewayRole), string(WorkerRole))
 	}
 	inside := d.networks(c.InternalNetworks)
+	d.proxies(c.TrustedProxies)
 	d.listeners(c, inside)
 	d.hosts(c, inside)
 	d.storage(c, inside)

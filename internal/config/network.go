@@ -22,15 +22,10 @@ type internal struct {
 
 func (d judge) networks(list []string) (in internal) {
 	for i, s := range list {
-		p, err := netip.ParsePrefix(s)
-		if err != nil {
-			if a, err := netip.ParseAddr(s); err == nil {
-				p = netip.PrefixFrom(a, a.BitLen())
-			}
-		}
+		p, ok := network(s)
 		switch {
-		case p.IsValid():
-			in.networks = append(in.networks, p.Masked())
+		case ok:
+			in.networks = append(in.networks, p)
 		case hostName(s):
 			in.names = append(in.names, s)
 		default:
@@ -38,6 +33,29 @@ func (d judge) networks(list []string) (in internal) {
 		}
 	}
 	return in
+}
+
+// network reads a network, or an address as a network of its own.
+func network(s string) (netip.Prefix, bool) {
+	p, err := netip.ParsePrefix(s)
+	if a, addrErr := netip.ParseAddr(s); addrErr == nil && a.Zone() == "" {
+		p, err = a.Prefix(a.BitLen())
+	}
+	return p.Masked(), err == nil
+}
+
+// proxies refuses what would let strangers say where they come from. Addresses are compared as IPv4
+// where they are IPv4.
+func (d judge) proxies(list []string) {
+	for i, s := range list {
+		key := fmt.Sprintf("trusted_proxies[%d]", i)
+		switch p, ok := network(s); {
+		case !ok || p.Addr().Is4In6():
+			d.Wrong(key, "%q is neither a network (10.0.0.0/8) nor an address", s)
+		case p.Bits() == 0:
+			d.Wrong(key, "%s is everybody, who could then pretend to come from anywhere: name the proxies alone", s)
+		}
+	}
 }
 
 // plain reports whether plain HTTP may be spoken at host.

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/lanyardhq/lanyard/internal/caller"
 	"github.com/lanyardhq/lanyard/internal/gateway/s3api"
 	"github.com/lanyardhq/lanyard/internal/identity"
 	"github.com/lanyardhq/lanyard/sigv4"
@@ -39,7 +40,7 @@ func (c *call) describeBucket() error {
 // manageBucket has the broker make, remove or publish a bucket, in the name of the key's owner.
 func (c *call) manageBucket() error {
 	by := identity.Actor{AccountID: c.key.OwnerID, Name: c.key.OwnerName, Roles: map[string]identity.Role{c.owner.ID: identity.User},
-		RequestID: c.id, Address: c.address(), Client: c.r.UserAgent()}
+		RequestID: c.id, Address: caller.Address(c.r), Client: c.r.UserAgent()}
 	ctx := c.r.Context()
 	switch c.op {
 	case s3api.CreateBucket:

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/lanyardhq/lanyard/internal/bucket"
+	"github.com/lanyardhq/lanyard/internal/caller"
 	"github.com/lanyardhq/lanyard/internal/gateway/keytable"
 	"github.com/lanyardhq/lanyard/internal/gateway/progress"
 	"github.com/lanyardhq/lanyard/internal/gateway/s3api"
@@ -101,7 +102,7 @@ func (c *call) enter() error {
 		return err
 	}
 	if c.key != nil {
-		c.meter.Used(c.key.ID, c.now, c.r.UserAgent(), c.address())
+		c.meter.Used(c.key.ID, c.now, c.r.UserAgent(), caller.Address(c.r))
 	}
 	return nil
 }

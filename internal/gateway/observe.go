@@ -4,11 +4,12 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net"
 	"net/http"
 	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/lanyardhq/lanyard/internal/caller"
 )
 
 // metrics are what the gateway counts. Labels are few and come from tables, never from clients.
@@ -55,7 +56,7 @@ func (c *call) record(err error) {
 	}
 	attrs := []slog.Attr{slog.String("request_id", c.id), slog.String("method", c.r.Method), slog.String("operation", op),
 		slog.Int("status", c.status), slog.Int64("bytes_in", c.received), slog.Int64("bytes_out", c.sent),
-		slog.Float64("ms", float64(took.Microseconds())/1000), slog.String("address", c.address()), slog.String("bucket", c.at.Bucket)}
+		slog.Float64("ms", float64(took.Microseconds())/1000), slog.String("address", caller.Address(c.r)), slog.String("bucket", c.at.Bucket)}
 	if c.owner != nil {
 		attrs = append(attrs, slog.String("project", c.owner.Name))
 	}
@@ -79,13 +80,4 @@ func (c *call) failure(err error) []slog.Attr {
 		attrs = append(attrs, slog.Any("err", e.Cause))
 	}
 	return attrs
-}
-
-// address is the client's network address, without the port.
-func (c *call) address() string {
-	host, _, err := net.SplitHostPort(c.r.RemoteAddr)
-	if err != nil {
-		return c.r.RemoteAddr
-	}
-	return host
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/lanyardhq/lanyard/internal/broker"
+	"github.com/lanyardhq/lanyard/internal/caller"
 	"github.com/lanyardhq/lanyard/internal/custody"
 	"github.com/lanyardhq/lanyard/internal/deliver"
 	"github.com/lanyardhq/lanyard/internal/fault"
@@ -117,7 +118,7 @@ func (a *API) mux(identify call.Identifier) http.Handler {
 
 // actor finds whose token it is.
 func (a *API) actor(c *call.Call, token material.Secret) (identity.Actor, error) {
-	return a.Login.Actor(c.Context(), token, login.Request{ID: c.ID, Address: c.Address(), Client: c.Program()})
+	return a.Login.Actor(c.Context(), token, login.Request{ID: c.ID, Address: caller.Address(c.Request), Client: c.Program()})
 }
 
 func noRoute(c *call.Call) (any, error) {

@@ -5,13 +5,13 @@ import (
 	"encoding/json"
 	"html/template"
 	"mime"
-	"net"
 	"net/http"
 	"slices"
 	"strings"
 
 	"github.com/zitadel/oidc/v3/pkg/oidc"
 
+	"github.com/lanyardhq/lanyard/internal/caller"
 	"github.com/lanyardhq/lanyard/internal/login"
 )
 
@@ -230,10 +230,6 @@ func writePage(w http.ResponseWriter, status int, text string) {
 
 // describe is what a request tells of itself.
 func describe(r *http.Request) login.Request {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		host = r.RemoteAddr
-	}
 	agent := r.UserAgent()
-	return login.Request{Address: host, Client: agent[:min(len(agent), 100)]}
+	return login.Request{Address: caller.Address(r), Client: agent[:min(len(agent), 100)]}
 }

@@ -8,12 +8,12 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"runtime/debug"
 	"strings"
 	"time"
 
+	"github.com/lanyardhq/lanyard/internal/caller"
 	"github.com/lanyardhq/lanyard/internal/delegation"
 	"github.com/lanyardhq/lanyard/internal/subgrant"
 )
@@ -40,7 +40,8 @@ func (f *Facade) serve(w http.ResponseWriter, r *http.Request) {
 	start := f.c.Service.Now()
 	ctx, cancel := context.WithTimeout(r.Context(), patience)
 	defer cancel()
-	c := &call{Request: r.WithContext(ctx), path: strings.TrimPrefix(r.URL.Path, f.prefix), from: asker(r)}
+	c := &call{Request: r.WithContext(ctx), path: strings.TrimPrefix(r.URL.Path, f.prefix),
+		from: subgrant.Asker{Address: caller.Address(r), UserAgent: r.UserAgent()}}
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
@@ -54,15 +55,6 @@ func (f *Facade) serve(w http.ResponseWriter, r *http.Request) {
 		status = refuse(w, err)
 	}
 	f.log(c, route, status, f.c.Service.Now().Sub(start), err)
-}
-
-// asker is who sends a request.
-func asker(r *http.Request) subgrant.Asker {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		host = r.RemoteAddr
-	}
-	return subgrant.Asker{Address: host, UserAgent: r.UserAgent()}
 }
 
 // find returns what serves a request, and its name for the log. A known path with another method is

@@ -40,15 +40,6 @@ func Bearer(perMinute int, now func() time.Time, actor func(*Call, material.Secr
 	}
 }
 
-// Address is where the call comes from, without the port.
-func (c *Call) Address() string {
-	host, _, err := net.SplitHostPort(c.RemoteAddr)
-	if err != nil {
-		return c.RemoteAddr
-	}
-	return host
-}
-
 // Program is the User-Agent, shortened to what a person wants to read in an audit record.
 func (c *Call) Program() string {
 	agent := strings.Map(func(r rune) rune {

@@ -16,13 +16,13 @@ import (
 	"html/template"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
 	"time"
 
 	"github.com/lanyardhq/lanyard/api"
+	"github.com/lanyardhq/lanyard/internal/caller"
 	"github.com/lanyardhq/lanyard/internal/fault"
 	"github.com/lanyardhq/lanyard/internal/identity"
 	"github.com/lanyardhq/lanyard/material"
@@ -111,7 +111,7 @@ func ForeignForm() error {
 func (s *Site) serve(f func(v *View, nobody error) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		v := &View{Request: r, Answer: w, At: s.Now(), site: s, body: r.Body}
-		v.By = identity.Actor{RequestID: "req_" + rand.Text()[:16], Address: address(r), Client: client(r)}
+		v.By = identity.Actor{RequestID: "req_" + rand.Text()[:16], Address: caller.Address(r), Client: client(r)}
 		w.Header().Set("X-Request-Id", v.By.RequestID)
 		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 		nobody := v.signIn()
@@ -258,14 +258,6 @@ func (v *View) Refused(err error) *fault.Fault {
 	}
 	v.Status = api.Status(string(f.Code))
 	return f
-}
-
-func address(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return r.RemoteAddr
-	}
-	return host
 }
 
 func client(r *http.Request) string {
