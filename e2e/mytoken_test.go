@@ -3,6 +3,8 @@ package e2e
 import (
 	"fmt"
 	"html"
+	"io"
+	"net/http"
 	"net/url"
 	"regexp"
 	"strings"
@@ -13,6 +15,7 @@ import (
 	mytokenlib "github.com/oidc-mytoken/lib"
 
 	"github.com/lanyardhq/lanyard/api"
+	"github.com/lanyardhq/lanyard/client"
 	"github.com/lanyardhq/lanyard/internal/provider/providertest"
 )
 
@@ -21,16 +24,22 @@ import (
 func (p *person) agrees(page string) (grant string) {
 	p.t.Helper()
 	path := strings.TrimPrefix(page, p.portal)
-	form := url.Values{"decision": {"approve"}}
-	for _, m := range regexp.MustCompile(`<input type="(?:checkbox|radio)" name="(\w+)" value="([^"]*)" checked>`).FindAllStringSubmatch(p.browse(path, nil), -1) {
-		form.Add(m[1], html.UnescapeString(m[2]))
-	}
-	between := p.browse(path, form)
+	between := p.browse(path, p.proposed(path))
 	if !strings.Contains(between, `<a class="button" href="http`) {
 		return "" // our own issuer needs no page of its own
 	}
 	grant, _ = p.returns(between)
 	return strings.TrimPrefix(grant, "/tokens/")
+}
+
+// proposed is the form of a consent page as it proposes it.
+func (p *person) proposed(path string) url.Values {
+	p.t.Helper()
+	form := url.Values{"decision": {"approve"}}
+	for _, m := range regexp.MustCompile(`<input type="(?:checkbox|radio)" name="(\w+)" value="([^"]*)" checked>`).FindAllStringSubmatch(p.browse(path, nil), -1) {
+		form.Add(m[1], html.UnescapeString(m[2]))
+	}
+	return form
 }
 
 // TestMytokenLibrary is mytoken's own Go library at the built server: a person agrees in the portal,
@@ -228,5 +237,71 @@ func TestMyTokensInLists(t *testing.T) {
 	anna.lanyard("token", "revoke", id, "--yes")
 	if err := access(root.Mytoken); err == nil || err.Error() != "invalid_token" {
 		t.Errorf("after the end of the grant: %v", err)
+	}
+}
+
+// TestDeclinedAtTheProvider is a person who says no at the provider: programs that wait for her learn
+// it at once, and what she had approved before goes on.
+func TestDeclinedAtTheProvider(t *testing.T) {
+	t.Parallel()
+	g := newGrantSite(t, providertest.Options{Rotate: true}, settings{})
+	anna := g.signIn("anna")
+	s, err := mytokenlib.NewMytokenServer(g.portal + "/mytoken")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// declines says no at the provider behind a page that leads there, and returns what she reads then.
+	declines := func(between string) string {
+		t.Helper()
+		resp, err := anna.jar.Get(anna.onward(between) + "&login_hint=nobody")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		text, err := io.ReadAll(resp.Body)
+		if err != nil || resp.StatusCode != http.StatusForbidden || !strings.Contains(string(text), "You declined at Independent") {
+			t.Fatalf("back from the provider: %s, %v\n%s", resp.Status, err, text)
+		}
+		return string(text)
+	}
+
+	flow, err := s.Mytoken.APIInitAuthorizationFlow(mytokenapi.GeneralMytokenRequest{Issuer: g.provider.Issuer, Name: "laptop", ApplicationName: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	consent := strings.TrimPrefix(flow.ConsentURI, g.portal)
+	if text := declines(anna.browse(consent, anna.proposed(consent))); !strings.Contains(text, "the request for it has ended here") {
+		t.Errorf("the page says\n%s", text)
+	}
+	if _, err := s.Mytoken.APIPollOnce(flow.PollingCode); err == nil || err.Error() != "invalid_token: Bad polling or transfer code" {
+		t.Errorf("the application is told %v", err)
+	}
+
+	waits := make(chan result, 1)
+	go func() { waits <- anna.run(command{args: []string{"token", "approve", "nop", "--no-qr", "--name", "jobs"}}) }()
+	var waiting string
+	wait(t, time.Minute, "the command to ask", func() bool {
+		list, err := anna.api().ListCredentials(t.Context(), client.CredentialFilter{Kind: "grant"})
+		for _, k := range list.Items {
+			if k.Name == "jobs" {
+				waiting = k.ID
+			}
+		}
+		return err == nil && waiting != ""
+	})
+	declines(anna.browse("/approvals/"+waiting, url.Values{"decision": {"approve"}}))
+	if r := <-waits; !strings.Contains(r.err, "The approval was declined at nop") { // its page would be open for an hour
+		t.Errorf("the command ends with %d\n%s", r.code, r.err)
+	}
+	if k := anna.shows(waiting); k.Reason != "declined" || k.Grant.Standing != "absent" {
+		t.Errorf("it is %s (%s), %s", k.State, k.Reason, k.Grant.Standing)
+	}
+
+	id := anna.approvesAt("nop")
+	var asked api.Approval
+	fields(t, anna.lanyard("token", "approve", "nop", "--force", "--no-wait", "--json"), &asked)
+	declines(anna.browse(strings.TrimPrefix(asked.URL, g.portal), url.Values{"decision": {"approve"}}))
+	if who := g.whoseAt(strings.TrimSpace(anna.lanyard("token", "get", id, "--force"))); who != "anna" {
+		t.Errorf("after a repair that she declined the token is %q's", who)
 	}
 }

@@ -42,6 +42,7 @@ const (
 	ProviderFrozen Reason = "provider_frozen" // the operator stopped the identity provider
 	ProjectEnded   Reason = "project_ended"
 	Abandoned      Reason = "abandoned" // nobody completed it in time
+	Declined       Reason = "declined"  // its owner, or the provider, refused to approve it
 )
 
 // A Credential is a standing right of one account, mostly within a project; what it yields at one moment

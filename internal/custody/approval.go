@@ -132,7 +132,8 @@ func digest(s string) string {
 
 // Callback takes what the provider's redirect brought back to the browser of by. The address of the
 // redirect names the provider, so that an answer of one is never taken for an answer of another. With
-// an error the ID of the grant is returned, if it is known by then, so that it can be tried again.
+// an error the ID of the grant is returned, if it is known by then, so that it can be tried again; or
+// the grant that has ended, because the answer was a no and it waited for a yes.
 func (c *Custody) Callback(ctx context.Context, by identity.Actor, provider string, answer url.Values) (credential.Credential, error) {
 	for name, values := range answer {
 		if len(values) > 1 {
@@ -149,12 +150,15 @@ func (c *Custody) Callback(ctx context.Context, by identity.Actor, provider stri
 		return asked, err
 	}
 	got, err := at.Client.Finish(ctx, p.Data, answer)
+	// The person's browser may leave now; what the provider has given, or refused, must not get lost.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), renewal.SaveLife)
+	defer cancel()
+	if errors.Is(err, grant.ErrDeclined) {
+		return c.declined(ctx, by, at, p.GrantID, err)
+	}
 	if err != nil {
 		return asked, err
 	}
-	// The person's browser may leave now; the provider has given what must not get lost.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), renewal.SaveLife)
-	defer cancel()
 	one, err := c.approved(ctx, by, at, p.GrantID, got)
 	if err != nil {
 		return asked, err

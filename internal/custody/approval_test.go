@@ -1,6 +1,7 @@
 package custody_test
 
 import (
+	"errors"
 	"net/url"
 	"strings"
 	"testing"
@@ -84,15 +85,66 @@ func TestWhatProvidersRefuse(t *testing.T) {
 		to, err := w.Begin(t.Context(), as("ann"), c.ID)
 		w.check(err)
 		answer := answerOf(to)
-		answer.Set("error", "access_denied")
+		answer.Set("error", "server_error")
 		_, err = w.Callback(t.Context(), as("ann"), "alpha", answer)
-		refused(t, err, fault.Denied, "access_denied")
+		refused(t, err, fault.Denied, "server_error")
 		w.alpha.barren = true
 		_, err = w.callback("ann", c.ID, "alpha")
 		refused(t, err, fault.Conflict, "no refresh token", "offline")
 		w.alpha.barren = false
 		_, err = w.callback("ann", c.ID, "alpha")
 		w.check(err)
+	})
+}
+
+// A no at the provider is the end of what waits for a yes, and of nothing else.
+func TestDeclined(t *testing.T) {
+	both(t, func(t *testing.T, w *world) {
+		decline := func(c credential.Credential) credential.Credential {
+			t.Helper()
+			to, err := w.Begin(t.Context(), as("ann"), c.ID)
+			w.check(err)
+			answer := answerOf(to)
+			answer.Set("error", "access_denied")
+			got, err := w.Callback(t.Context(), as("ann"), "alpha", answer)
+			refused(t, err, fault.Denied, "you declined at alpha")
+			if !errors.Is(err, grant.ErrDeclined) || got.ID != c.ID {
+				t.Errorf("%+v, %v", got, err)
+			}
+			return got
+		}
+		c := w.order("ann", "alpha")
+		other, err := w.Begin(t.Context(), as("ann"), c.ID) // in another tab
+		w.check(err)
+		if got := decline(c); got.Status != credential.Ending || got.Reason != credential.Declined {
+			t.Errorf("%+v", got)
+		}
+		_, err = w.Callback(t.Context(), as("ann"), "alpha", answerOf(other))
+		refused(t, err, fault.Conflict, "ended (declined)")
+		if n := len(w.alpha.see().revoked); n != 1 {
+			t.Errorf("%d tokens were revoked that came too late", n)
+		}
+		stop := w.run(w.Custody)
+		pass(time.Minute)
+		stop()
+		if one, _, err := w.store.Credential(t.Context(), c.ID); err != nil || one.Status != credential.Ended || one.Reason != credential.Declined {
+			t.Errorf("%+v, %v", one, err)
+		}
+		if got := strings.Join(w.records(c.ID), " "); got != "grant.create grant.decline grant.finish" {
+			t.Errorf("on record: %s", got)
+		}
+
+		kept := w.approve("ann", "alpha")
+		before := w.family(kept.ID)
+		if got := decline(kept); got.Status != credential.Active {
+			t.Errorf("a repair that was declined made it %s (%s)", got.Status, got.Reason)
+		}
+		if after := w.family(kept.ID); after.Refresh != before.Refresh || after.Generation != before.Generation || after.Health != grant.Fine {
+			t.Errorf("from %+v to %+v", before, after)
+		}
+		if got := strings.Join(w.records(kept.ID), " "); got != "grant.create grant.approve" {
+			t.Errorf("on record: %s", got)
+		}
 	})
 }
 
@@ -175,9 +227,17 @@ func TestApprovalsThatArePolledFor(t *testing.T) {
 		if f := w.family(c.ID); f.Refresh == "" || len(f.Pending) > 0 || !f.PollAt.IsZero() || len(w.alpha.see().families) != 2 {
 			t.Errorf("%+v of %d", f, len(w.alpha.see().families))
 		}
-		w.alpha.set(func() { w.alpha.approved = false })
+		w.alpha.set(func() { w.alpha.approved, w.alpha.declined = false, true })
+		no := w.order("ann", "alpha")
+		_, err := w.Begin(t.Context(), as("ann"), no.ID)
+		w.check(err)
+		pass(30 * time.Second)
+		if one, _, err := w.store.Credential(t.Context(), no.ID); err != nil || one.Status != credential.Ended || one.Reason != credential.Declined {
+			t.Errorf("declined, and it is %s (%s), %v", one.Status, one.Reason, err)
+		}
+		w.alpha.set(func() { w.alpha.declined = false })
 		late := w.order("ann", "alpha")
-		_, err := w.Begin(t.Context(), as("ann"), late.ID)
+		_, err = w.Begin(t.Context(), as("ann"), late.ID)
 		w.check(err)
 		pass(11 * time.Minute)
 		if f := w.family(late.ID); !strings.Contains(f.Detail, "nobody approved in time") || len(f.Pending) > 0 {

@@ -53,6 +53,30 @@ func (c *Custody) saveApproval(ctx context.Context, by identity.Actor, one crede
 	return next, nil
 }
 
+// declined ends a grant that waited for the approval which why refuses, so that nobody waits on, and
+// returns it with why. One that is in force stays as it is: what was declined is its repair.
+func (c *Custody) declined(ctx context.Context, by identity.Actor, at *site, id string, why error) (credential.Credential, error) {
+	for range rounds {
+		one, _, err := c.Store.Credential(ctx, id)
+		if err != nil {
+			return one, err
+		}
+		if one.Status != credential.Intended {
+			return one, why
+		}
+		one = one.End(c.now(), credential.Declined)
+		record := ledger.Record(by, c.now(), "decline", one).With("provider", at.ID).With("answer", fault.Public(why).Message)
+		err = c.Store.SaveNarrowed(ctx, one, audit.Change{Record: record})
+		if err == nil {
+			err = why
+		}
+		if !errors.Is(err, fault.ErrStale) {
+			return one, err
+		}
+	}
+	return credential.Credential{ID: id}, ledger.ErrBeaten
+}
+
 // stillAllowed freezes a grant if its owner or project was stopped while it was approved: see
 // standing.Obstacle.
 func (c *Custody) stillAllowed(ctx context.Context, one credential.Credential) error {

@@ -26,6 +26,7 @@ type fake struct {
 	subject  string
 	polls    bool // approvals are polled for
 	approved bool
+	declined bool // who is asked says no
 	barren   bool // gives no refresh token
 	wide     bool // ignores the scopes that it is asked for
 	// fault says what happens to the nth refresh, before the provider sees it, and after.
@@ -125,6 +126,8 @@ func (f *fake) Finish(_ context.Context, data []byte, answer url.Values) (grant.
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	switch {
+	case answer.Get("error") == "access_denied":
+		return grant.Tokens{}, fault.New(fault.Denied, "you declined at %s", f.name).WithCause(grant.ErrDeclined)
 	case answer.Get("error") != "":
 		return grant.Tokens{}, fault.New(fault.Denied, "%s refused: %s", f.name, answer.Get("error"))
 	case string(data) != "verifier" || answer.Get("code") != "good":
@@ -137,7 +140,10 @@ func (f *fake) Poll(_ context.Context, data []byte) (grant.Tokens, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.n++
-	if !f.approved {
+	switch {
+	case f.declined:
+		return grant.Tokens{}, fault.New(fault.Denied, "you declined at %s", f.name).WithCause(grant.ErrDeclined)
+	case !f.approved:
 		return grant.Tokens{}, grant.ErrPending
 	}
 	return f.grantFamily(), nil

@@ -65,6 +65,8 @@ func (c *Custody) poll(ctx context.Context, id string, claimed time.Time) error 
 		return c.Store.SavePoll(ctx, id, claimed, next, "")
 	case err == nil:
 		_, err = c.approved(ctx, p.By, at, id, got)
+	case errors.Is(err, grant.ErrDeclined):
+		_, err = c.declined(ctx, p.By, at, id, err)
 	}
 	if err != nil { // the page shows it
 		return errors.Join(err, c.Store.SavePoll(ctx, id, claimed, time.Time{}, fault.Public(err).Message))

@@ -119,6 +119,10 @@ func (r *Refusal) Unwrap() error { return r.Err }
 // ErrPending says that somebody has not approved yet.
 var ErrPending = errors.New("not approved yet")
 
+// ErrDeclined is the cause where an approval came back with a no, of the person or of the provider,
+// and asking the same once more is no use.
+var ErrDeclined = errors.New("declined at the provider")
+
 // Clean makes text of strangers fit to show: printable characters only, at most n of them.
 func Clean(s string, n int) string {
 	if len(s) > 8*n { // of which no more than n can be shown

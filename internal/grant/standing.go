@@ -29,7 +29,7 @@ const day = 24 * time.Hour
 func StandingOf(c credential.Credential, f Family, now time.Time) Standing {
 	over := c.Reason == credential.Expired || c.Over(now) == credential.Expired
 	switch {
-	case c.ID == "" || c.Status == credential.Intended || c.Reason == credential.Abandoned:
+	case c.ID == "" || c.Status == credential.Intended || c.Reason == credential.Abandoned || c.Reason == credential.Declined:
 		return Absent
 	case over:
 		return Expired

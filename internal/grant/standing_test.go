@@ -53,6 +53,8 @@ func TestStandings(t *testing.T) {
 			"There is no approval yet.", "lanyard token approve helmholtz"},
 		"never approved": {c(credential.Ended, credential.Abandoned, 7*day), grant.Family{}, grant.Absent,
 			"There is no approval yet.", "lanyard token approve helmholtz"},
+		"declined": {c(credential.Ended, credential.Declined, 7*day), grant.Family{}, grant.Absent,
+			"There is no approval yet.", "lanyard token approve helmholtz"},
 		"fine": {c(credential.Active, "", 7*day-2*time.Second), grant.Family{Health: grant.Fine}, grant.Valid,
 			"Valid, with a remaining life of 6 days 23 hours 59 minutes 58 seconds.", ""},
 		"the provider is down": {c(credential.Active, "", 2*day), grant.Family{Health: grant.Retrying}, grant.Valid,

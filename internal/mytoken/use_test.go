@@ -9,6 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lanyardhq/lanyard/internal/credential"
+	"github.com/lanyardhq/lanyard/internal/delegation"
+	"github.com/lanyardhq/lanyard/internal/fault"
 	"github.com/lanyardhq/lanyard/internal/grant"
 	"github.com/lanyardhq/lanyard/internal/mytoken"
 	"github.com/lanyardhq/lanyard/internal/provider/providertest"
@@ -153,5 +156,30 @@ func TestNew(t *testing.T) {
 		if f, err := mytoken.New(c); err == nil {
 			t.Errorf("%s: %v", name, f)
 		}
+	}
+}
+
+// Who says no at the provider ends the waiting of the application at once, as who says no to us does.
+func TestDeclinedAtTheProvider(t *testing.T) {
+	w := newWorld(t)
+	started := w.start(`{"name":"laptop"}`)
+	page := started.field("consent_uri")
+	consent := page[strings.LastIndexByte(page, '/')+1:]
+	redirect, err := w.Accept(t.Context(), ada, consent, delegation.Wish{})
+	w.check(err)
+	if a := w.poll(started.field("polling_code")); a.refused() != "428 authorization_pending" {
+		t.Errorf("while she is there: %s", a)
+	}
+	c, err := w.custody.Callback(t.Context(), ada, "nop", op.Approve(t, redirect+"&login_hint=nobody"))
+	if fault.CodeOf(err) != fault.Denied || c.Reason != credential.Declined {
+		t.Errorf("she came back to %s (%s), %v", c.Status, c.Reason, err)
+	}
+	for range 2 {
+		if a := w.poll(started.field("polling_code")); a.refused() != "401 invalid_token: Bad polling or transfer code" {
+			t.Errorf("after she declined: %s", a)
+		}
+	}
+	if _, err := w.Accept(t.Context(), ada, consent, delegation.Wish{}); fault.CodeOf(err) != fault.NotFound {
+		t.Errorf("once more from the page: %v", err)
 	}
 }

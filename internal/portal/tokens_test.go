@@ -126,7 +126,9 @@ func (p *provided) Begin(_ context.Context, w grant.Wish, _ provider.Hint) (prov
 }
 
 func (p *provided) Finish(_ context.Context, data []byte, answer url.Values) (grant.Tokens, error) {
-	if e := answer.Get("error"); e != "" {
+	if e := answer.Get("error"); e == "access_denied" {
+		return grant.Tokens{}, fault.New(fault.Denied, "you declined at Helmholtz AAI").WithHint("approve again, if you want to").WithCause(grant.ErrDeclined)
+	} else if e != "" {
 		return grant.Tokens{}, fault.New(fault.Denied, "Helmholtz AAI did not confirm it: %s", grant.Clean(answer.Get("error_description"), 100)).WithHint("begin again and agree there")
 	}
 	return p.tokens(strings.Fields(string(data))), nil
@@ -294,7 +296,7 @@ func TestWhatProvidersAnswer(t *testing.T) {
 		return w.state
 	}
 	at := "/approvals/callback/helmholtz?"
-	refused := anna.get(at+"error=access_denied&error_description="+url.QueryEscape(`<script>alert(1)</script>`)+"&state="+begin()).is(403).
+	refused := anna.get(at+"error=server_error&error_description="+url.QueryEscape(`<script>alert(1)</script>`)+"&state="+begin()).is(403).
 		says("Not approved", "Helmholtz AAI did not confirm it: <script>alert(1)</script>", "Begin again and agree there", "Nothing new was approved at Helmholtz AAI", "Request req_", "Try again")
 	refused.harmless("")
 	if !strings.Contains(refused.body, `href="/approvals/`+id+`"`) {
@@ -316,6 +318,32 @@ func TestWhatProvidersAnswer(t *testing.T) {
 	anna.get(at + "code=c&state=" + state).is(400).says("was used already")
 	w.down = true
 	anna.post("/approvals/"+id, nil).is(503).says("Helmholtz AAI does not answer", "Try again in a minute", "Sign in again at Helmholtz AAI?")
+}
+
+// Who declines at the provider reads what has ended by it, and what has not.
+func TestDeclinedAtTheProvider(t *testing.T) {
+	w := newTokenWorld(t)
+	anna := w.signIn("anna")
+	decline := func(id string) page {
+		anna.post("/approvals/"+id, url.Values{"decision": {"approve"}}).is(200)
+		return anna.get("/approvals/callback/helmholtz?error=access_denied&state="+w.state).is(403).says("Declined", "You declined at Helmholtz AAI", "What you had approved before is as it was")
+	}
+	id := w.waiting(anna, "nightly")
+	decline(id).says("Nothing was approved at Helmholtz AAI, and the request for it has ended here", "a program that waits for your approval is told so", "If you change your mind").hides("Try again")
+	anna.get("/tokens?ended=1").says("declined at the provider")
+	anna.get("/tokens/"+id).says("declined at the provider", "There is no approval yet", "not approved: you declined at Helmholtz AAI by Anna").hides("Revoked")
+	anna.get("/approvals/" + id).redirects("/tokens/" + id)
+
+	kept := w.approved(anna, "kept")
+	decline(kept).says("Nothing new was approved at Helmholtz AAI", "Try again").hides("has ended here")
+	anna.get("/tokens/"+kept).says("valid", "fine").hides("declined")
+
+	f := w.asks(`{"oidc_issuer":"https://login.helmholtz.example","name":"jobs"}`)
+	consent := "/approvals/mytoken/" + f.ConsentCode.Reveal()
+	anna.post(consent, agreed(anna.get(consent))).is(200)
+	anna.get("/approvals/callback/helmholtz?error=access_denied&state=" + w.state).is(403).says("start once more where you started this")
+	anna.post(consent, url.Values{"decision": {"approve"}, "life": {"asked"}, "capability": {"AT"}, "scope": {"openid"}}).is(404).
+		says("Nothing will come of this request: it was declined at Helmholtz AAI, or ended", "Start again in the application")
 }
 
 // Tokens of our own issuer need no approval elsewhere.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
@@ -64,13 +65,20 @@ func (o *oauth) checkAnswer(p pending, m metadata, answer url.Values) error {
 	case !o.wire.now().Before(p.Until):
 		return fault.New(fault.Denied, "the approval at %s took longer than %d minutes", o.Title, patience/time.Minute).WithHint("approve again")
 	case code == "access_denied":
-		return fault.New(fault.Denied, "you did not approve at %s", o.Title).WithHint("approve again, if you want to")
+		return fault.New(fault.Denied, "you declined at %s, or it did not let you approve", o.Title).WithHint("approve again, if you want to").WithCause(grant.ErrDeclined)
+	case code == "temporarily_unavailable" || code == "server_error": // RFC 6749 §4.1.2.1: it may go better later
+		return fault.New(fault.Denied, "%s could not approve (%s)", o.Title, because(code, answer)).WithHint("try again in a while; if this repeats, tell the operator")
 	case code != "":
-		return fault.New(fault.Denied, "%s did not approve (%s %s)", o.Title, code, grant.Clean(answer.Get("error_description"), 200)).WithHint("approve again; if this repeats, tell the operator")
+		return fault.New(fault.Denied, "%s did not approve (%s)", o.Title, because(code, answer)).WithHint("approve again; if this repeats, tell the operator").WithCause(grant.ErrDeclined)
 	case answer.Get("code") == "":
 		return fault.New(fault.Denied, "the answer of %s has no code", o.Title).WithHint("approve again; if this repeats, tell the operator")
 	}
 	return nil
+}
+
+// because is the error of a redirect in one line.
+func because(code string, answer url.Values) string {
+	return strings.TrimSpace(code + " " + grant.Clean(answer.Get("error_description"), 200))
 }
 
 // subject verifies the ID token and returns who approved. Its keys are fetched anew: approvals are

@@ -212,14 +212,15 @@ func TestMyTokenPollsThatEnd(t *testing.T) {
 		body   string
 		after  time.Duration
 		want   string // of a Denied fault; "" means that polling goes on
+		final  bool   // somebody said no
 	}{
-		"declined":          {401, `{"error":"access_denied","error_description":"user declined consent"}`, 0, "you did not approve at KIT"},
-		"expired":           {401, `{"error":"expired_token","error_description":"polling or transfer code is expired"}`, 0, "took too long"},
-		"failed behind":     {401, `{"error":"invalid_token","error_description":"Bad polling or transfer code"}`, 0, "KIT did not approve"},
-		"too long for us":   {428, `{"error":"authorization_pending"}`, 5 * time.Minute, "took too long"},
-		"down for too long": {502, `<html>`, 5 * time.Minute, "took too long"},
-		"rate limit":        {429, "Too Many Requests", 0, ""},
-		"down":              {502, "<html>", 0, ""},
+		"declined":          {401, `{"error":"access_denied","error_description":"user declined consent"}`, 0, "you declined at KIT", true},
+		"expired":           {401, `{"error":"expired_token","error_description":"polling or transfer code is expired"}`, 0, "took too long", false},
+		"failed behind":     {401, `{"error":"invalid_token","error_description":"Bad polling or transfer code"}`, 0, "KIT ended the approval", true},
+		"too long for us":   {428, `{"error":"authorization_pending"}`, 5 * time.Minute, "took too long", false},
+		"down for too long": {502, `<html>`, 5 * time.Minute, "took too long", false},
+		"rate limit":        {429, "Too Many Requests", 0, "", false},
+		"down":              {502, "<html>", 0, "", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newServer(t)
@@ -230,7 +231,7 @@ func TestMyTokenPollsThatEnd(t *testing.T) {
 			_, err := c.Poll(t.Context(), a.Data)
 			if tc.want == "" {
 				refusal(t, err, grant.Again)
-			} else if fault.CodeOf(err) != fault.Denied || !strings.Contains(err.Error(), tc.want) {
+			} else if fault.CodeOf(err) != fault.Denied || !strings.Contains(err.Error(), tc.want) || errors.Is(err, grant.ErrDeclined) != tc.final {
 				t.Errorf("got %v", err)
 			}
 		})

@@ -123,9 +123,11 @@ func (m *mytoken) notYet(a answer, p polling) error {
 	case r.Class == grant.Again && !over:
 		return r
 	case r.Code == "access_denied":
-		return fault.New(fault.Denied, "you did not approve at %s", m.Title).WithHint("approve again, if you want to")
+		return fault.New(fault.Denied, "you declined at %s", m.Title).WithHint("approve again, if you want to").WithCause(grant.ErrDeclined)
 	case r.Code == "expired_token" || over:
 		return fault.New(fault.Denied, "the approval at %s took too long", m.Title).WithHint("approve again").WithCause(r)
+	case r.Code == "invalid_token": // its words for a code of which nothing will come: somebody declined behind it
+		return fault.New(fault.Denied, "%s ended the approval: you declined there, or at the provider that it asks", m.Title).WithHint("approve again, if you want to").WithCause(grant.ErrDeclined)
 	}
 	return fault.New(fault.Denied, "%s did not approve (%s)", m.Title, r.Error()).WithHint("approve again; if this repeats, tell the operator").WithCause(r)
 }

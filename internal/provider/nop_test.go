@@ -225,20 +225,24 @@ func TestRefusedApprovals(t *testing.T) {
 		who    string
 		change func(url.Values)
 		want   string
+		final  bool // nothing will come of asking again
 	}{
-		"the person refuses":     {"nobody", func(url.Values) {}, "you did not approve at Independent"},
-		"another issuer":         {"anna", func(q url.Values) { q.Set("iss", "https://evil.example.org") }, `the answer came from "https://evil.example.org", not from Independent`},
-		"no issuer":              {"anna", func(q url.Values) { q.Del("iss") }, `the answer came from "", not from Independent`},
-		"no code":                {"anna", func(q url.Values) { q.Del("code") }, "has no code"},
-		"a made up code":         {"anna", func(q url.Values) { q.Set("code", "made up") }, "invalid_grant"},
-		"two codes":              {"anna", func(q url.Values) { q.Add("code", "another") }, `"code" twice`},
-		"an error with a script": {"anna", func(q url.Values) { q.Set("error", "a\x1b[31m\nb") }, "(a[31mb )"},
+		"the person refuses":      {"nobody", func(url.Values) {}, "you declined at Independent", true},
+		"scopes it does not know": {"nobody", func(q url.Values) { q.Set("error", "invalid_scope") }, "(invalid_scope", true},
+		"it is ill":               {"nobody", func(q url.Values) { q.Set("error", "server_error") }, "Independent could not approve (server_error", false},
+		"it is busy":              {"nobody", func(q url.Values) { q.Set("error", "temporarily_unavailable") }, "(temporarily_unavailable", false},
+		"another issuer":          {"anna", func(q url.Values) { q.Set("iss", "https://evil.example.org") }, `the answer came from "https://evil.example.org", not from Independent`, false},
+		"no issuer":               {"anna", func(q url.Values) { q.Del("iss") }, `the answer came from "", not from Independent`, false},
+		"no code":                 {"anna", func(q url.Values) { q.Del("code") }, "has no code", false},
+		"a made up code":          {"anna", func(q url.Values) { q.Set("code", "made up") }, "invalid_grant", false},
+		"two codes":               {"anna", func(q url.Values) { q.Add("code", "another") }, `"code" twice`, false},
+		"an error with a script":  {"anna", func(q url.Values) { q.Set("error", "a\x1b[31m\nb") }, "(a[31mb)", true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a, answer := begin(t, tc.who)
 			tc.change(answer)
 			_, err := c.Finish(t.Context(), a.Data, answer)
-			if fault.CodeOf(err) != fault.Denied || !strings.Contains(err.Error(), tc.want) {
+			if fault.CodeOf(err) != fault.Denied || !strings.Contains(err.Error(), tc.want) || errors.Is(err, grant.ErrDeclined) != tc.final {
 				t.Errorf("got %v, want %q", err, tc.want)
 			}
 		})

@@ -167,6 +167,8 @@ func (s *Service) Accept(ctx context.Context, by identity.Actor, consent string,
 		return "", err
 	case h.Grant.Status == credential.Intended:
 		return s.Grants.Begin(ctx, by, f.GrantID)
+	case h.Grant.Status == credential.Ending || h.Grant.Status == credential.Ended:
+		return "", fault.New(fault.NotFound, "nothing will come of this request: it was declined at %s, or ended", cmp.Or(p.Title, p.ID)).WithHint("start again in the application that asked")
 	}
 	return "", nil
 }
@@ -302,7 +304,9 @@ func (s *Service) poll(ctx context.Context, polling material.Secret, from Asker)
 		return Issued{}, err
 	case h.Grant.Usable(s.now()) && !h.Stopped:
 		return s.issue(ctx, f, h, from)
-	case h.Grant.Status != credential.Intended: // ended, or frozen: the provider, the person or the operator said no
+	case h.Grant.Status == credential.Ending || h.Grant.Status == credential.Ended: // the person or the provider said no
+		return Issued{}, s.fail(ctx, f)
+	case h.Grant.Status != credential.Intended: // frozen: the operator said no
 		return Issued{}, delegation.BadCode()
 	}
 	return Issued{}, delegation.Pending()

@@ -219,6 +219,9 @@ func refused(k api.Credential) error {
 	if k.Reason == "abandoned" || k.Reason == "expired" {
 		return &console.Failure{Exit: console.TimedOut, Message: "nobody approved in time", Hint: "lanyard token approve " + console.Quote(tokens.Provider(k))}
 	}
+	if k.Reason == "declined" {
+		return &console.Failure{Exit: console.Denied, Message: "the approval was declined at " + tokens.Provider(k), Hint: "the page in your browser says why; to ask again: lanyard token approve " + console.Quote(tokens.Provider(k))}
+	}
 	return &console.Failure{Exit: console.Denied, Message: "the approval was refused", Hint: "if that was not you, tell your support; else run lanyard token approve again"}
 }
 

@@ -141,6 +141,7 @@ func TestApprovalThatFails(t *testing.T) {
 		want  []string
 	}{
 		"refused":   {helmholtz("absent"), over("deleted"), console.Denied, []string{"✗ The approval was refused.", "lanyard token approve again"}},
+		"declined":  {helmholtz("absent"), over("declined"), console.Denied, []string{"✗ The approval was declined at helmholtz.", "says why", "lanyard token approve helmholtz"}},
 		"abandoned": {helmholtz("absent"), over("abandoned"), console.TimedOut, []string{"✗ Nobody approved in time.", "lanyard token approve helmholtz"}},
 		"too late":  {late, nil, console.TimedOut, []string{"✗ Nobody approved in time.", "lanyard token approve helmholtz"}},
 		"signed out": {helmholtz("absent"), func(call) (int, any) {

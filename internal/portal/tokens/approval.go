@@ -1,6 +1,7 @@
 package tokens
 
 import (
+	"errors"
 	"net/url"
 
 	"github.com/lanyardhq/lanyard/api"
@@ -103,6 +104,8 @@ type answerPage struct {
 	Grant     string // id; empty if it is not known
 	Provider  string
 	RequestID string
+	// Declined says that the answer was a no; Over, that the request for the approval ended by it.
+	Declined, Over bool
 }
 
 // callback takes what the provider sent the browser back with. The address holds nothing of use once
@@ -118,9 +121,13 @@ func (p *Pages) callback(v *frame.View) error {
 		return err
 	}
 	v.Status = api.Status(string(f.Code))
-	page := answerPage{Fault: f, Grant: c.ID, Provider: id, RequestID: v.By.RequestID}
+	page := answerPage{Fault: f, Grant: c.ID, Provider: id, RequestID: v.By.RequestID, Declined: errors.Is(err, grant.ErrDeclined), Over: c.Reason == credential.Declined}
+	title := "Not approved"
+	if page.Declined {
+		title = "Declined"
+	}
 	if one, ok := p.providers(v)[id]; ok {
 		page.Provider = one.Title
 	}
-	return frame.Show(v, "answer", "Not approved", page)
+	return frame.Show(v, "answer", title, page)
 }

@@ -43,6 +43,8 @@ func deed(r audit.Record, provider string) string {
 		return "approved at " + provider
 	case "repair":
 		return "signed in again at " + provider
+	case "decline":
+		return "not approved: " + r.Detail["answer"]
 	case "needs_sign_in":
 		return provider + " refuses it: " + r.Detail["answer"]
 	case "narrow":

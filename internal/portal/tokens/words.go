@@ -35,6 +35,9 @@ func stateOf(c credential.Credential, f grant.Family, now time.Time) state {
 	if c.Status == credential.Intended && c.Over(now) == "" {
 		return state{"waits for your approval", "soon", "◌"}
 	}
+	if c.Reason == credential.Declined {
+		return state{"declined at the provider", "ended", "○"}
+	}
 	return state{"never approved", "ended", "○"}
 }
 

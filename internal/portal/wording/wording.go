@@ -145,6 +145,7 @@ func Because(what string, r credential.Reason) string {
 		credential.ProviderFrozen: "its owner's identity provider is stopped",
 		credential.ProjectEnded:   "the project ended",
 		credential.Abandoned:      "it was never finished",
+		credential.Declined:       "declined at the provider",
 	}[r]
 	if why == "" {
 		return what
