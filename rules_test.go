@@ -21,12 +21,12 @@ const module = "github.com/lanyardhq/lanyard"
 // rows is the dependency rule of the design: a package imports from lower rows only. A name that
 // ends in /… stands for all packages below it.
 var rows = map[string]int{
-	"material": 0, "sigv4": 0, "wlcg": 0, "wlcg/…": 0, "internal/fault": 0, "internal/sigv2": 0, "internal/caller": 0,
+	"material": 0, "sigv4": 0, "wlcg": 0, "wlcg/…": 0, "internal/fault": 0, "internal/sigv2": 0, "internal/caller": 0, "internal/outgoing": 0, "internal/reply": 0,
 	"proxycert/…": 0, "proxycert": 0, "voms": 0, "voms/…": 0,
 
 	"api": 1, "internal/identity": 1, "internal/project": 1, "internal/bucket": 1, "internal/credential": 1,
 	"internal/audit": 1, "internal/session": 1, "internal/feed": 1, "internal/deliver": 1, "internal/objectstore": 1,
-	"internal/vo": 1, "internal/delegation": 1, "internal/grant": 1,
+	"internal/notice": 1, "internal/vo": 1, "internal/delegation": 1, "internal/grant": 1,
 	// What the parts of the broker are made of.
 	"internal/broker/access": 1, "internal/broker/ledger": 1,
 	// How databases are spoken with.
@@ -57,7 +57,7 @@ var rows = map[string]int{
 // words are the packages of row 1 that the other packages of row 1 may import, in this order: the
 // nouns that sentences are made of.
 var words = []string{"internal/identity", "internal/project", "internal/bucket", "internal/credential",
-	"internal/grant", "internal/audit", "internal/session", "internal/feed"}
+	"internal/grant", "internal/audit", "internal/session", "internal/feed", "internal/notice"}
 
 // grid are the public packages of X.509 and VOMS, and those of tokens. They stand in row 0 and may
 // import those before them here: attribute certificates are about certificates, and all of it is

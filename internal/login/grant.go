@@ -16,6 +16,7 @@ import (
 	"github.com/lanyardhq/lanyard/internal/identity"
 	"github.com/lanyardhq/lanyard/internal/login/opaque"
 	"github.com/lanyardhq/lanyard/internal/login/upstream"
+	"github.com/lanyardhq/lanyard/internal/notice"
 	"github.com/lanyardhq/lanyard/internal/session"
 	"github.com/lanyardhq/lanyard/material"
 )
@@ -29,6 +30,10 @@ var (
 	ErrExpired  error = fault.New(fault.Denied, "nobody approved in time")
 	ErrRefused  error = fault.New(fault.Denied, "the request was refused")
 )
+
+// ErrReused is in the chain of what is refused because somebody used an old refresh token of the
+// same session, which ended it. The fault around it says when; it is an ErrGrant too.
+var ErrReused = fmt.Errorf("ended by the reuse of a refresh token: %w", ErrGrant)
 
 // OfflineAccess is the scope that asks for a refresh token.
 const OfflineAccess identity.Scope = "offline_access"
@@ -149,7 +154,8 @@ func late(granted, named []string) []string {
 	return named
 }
 
-// replayed ends the session of a code or refresh token that was used before, and is ErrGrant.
+// replayed ends the session of a code or refresh token that was used before, and tells its owner. It
+// is ErrGrant, with the reason if that was a refresh token.
 func (l *Login) replayed(ctx context.Context, hash string, r Request) error {
 	s, t, a, err := l.c.Store.Session(ctx, hash)
 	if fault.CodeOf(err) == fault.NotFound {
@@ -157,12 +163,28 @@ func (l *Login) replayed(ctx context.Context, hash string, r Request) error {
 	} else if err != nil {
 		return fmt.Errorf("find session: %w", err)
 	}
-	if t.Use != session.CodeToken && t.Use != session.SpentToken {
+	now := l.now()
+	kind, why, refusal := notice.CodeReused, "authorization code used twice", ErrGrant
+	switch {
+	case t.Use == session.ReusedToken: // somebody noticed before us
+		return reused(s.EndedAt)
+	case t.Use != session.CodeToken && t.Use != session.SpentToken || over(s, now):
 		return ErrGrant
+	case t.Use == session.SpentToken:
+		kind, why, refusal = notice.TokenReused, "refresh token used twice", reused(now)
 	}
-	why := map[session.Use]string{session.CodeToken: "authorization code used twice", session.SpentToken: "refresh token used twice"}[t.Use]
 	l.c.Log.WarnContext(ctx, "session ended", "reason", why, "session", s.ID, "account", a.ID, "client", s.ClientID, "address", r.Address)
-	return cmp.Or(l.end(ctx, actorOf(a, r), s.ID, why), ErrGrant)
+	err = l.c.Store.EndReused(ctx, notice.OfSession(kind, s, now, r.Address, r.Client), ending(actorOf(a, r), s.ID, why, now))
+	if err != nil && fault.CodeOf(err) != fault.NotFound {
+		return fmt.Errorf("end session %s: %w", s.ID, err)
+	}
+	return refusal
+}
+
+// reused refuses what proved a session that ended at that time.
+func reused(at time.Time) error {
+	return fault.New(fault.Unauthenticated, "this sign-in was ended on %s, because somebody used an old copy of its refresh token", at.Format("Mon 2 Jan 2006 at 15:04 MST")).
+		WithHint("sign in again: lanyard login").WithCause(ErrReused)
 }
 
 // An opening is what a client's session is made out of.
@@ -244,8 +266,10 @@ func (l *Login) Refresh(ctx context.Context, p Redemption, r Request) (Grant, er
 	switch {
 	case err != nil && !unproven(err): // the client keeps its token and comes back
 		return Grant{}, err
-	case err != nil || s.ClientID != p.ClientID:
+	case s.ClientID != p.ClientID, err != nil && !errors.Is(err, ErrReused):
 		return Grant{}, ErrGrant
+	case err != nil:
+		return Grant{}, err
 	case t.Use != session.RefreshToken && !l.graceful(t, p.Grace):
 		return Grant{}, l.replayed(ctx, hash, r)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/lanyardhq/lanyard/internal/audit"
 	"github.com/lanyardhq/lanyard/internal/identity"
+	"github.com/lanyardhq/lanyard/internal/notice"
 	"github.com/lanyardhq/lanyard/internal/project"
 	"github.com/lanyardhq/lanyard/internal/session"
 )
@@ -57,6 +58,9 @@ type Sessions interface {
 	// EndSession sets EndedAt to the record's time and forgets the session's tokens. One that is
 	// absent or has ended is a NotFound fault, and nothing is written.
 	EndSession(ctx context.Context, id string, record audit.Record) error
+	// EndReused is EndSession for the session that n tells of, and keeps the notice. After the
+	// reuse of a refresh token the session's tokens stay known, as reused ones.
+	EndReused(ctx context.Context, n notice.Notice, record audit.Record) error
 	// ListSessions returns an account's sessions that have not ended, newest first. They may have
 	// expired.
 	ListSessions(ctx context.Context, accountID string) ([]session.Session, error)

@@ -162,6 +162,8 @@ func (l *Login) find(ctx context.Context, token material.Secret) (session.Sessio
 		err = ended()
 	case err != nil:
 		err = fmt.Errorf("find session: %w", err)
+	case t.Use == session.ReusedToken:
+		err = reused(s.EndedAt)
 	case over(s, now) || !now.Before(t.ExpiresAt):
 		err = ended()
 	default:
@@ -266,11 +268,15 @@ func (l *Login) insert(ctx context.Context, s session.Session, a identity.Accoun
 
 // end ends a session; one that is gone already is fine.
 func (l *Login) end(ctx context.Context, by identity.Actor, id, why string) error {
-	err := l.c.Store.EndSession(ctx, id, audit.By(by, l.now(), "session.end", id, "").With("reason", why))
+	err := l.c.Store.EndSession(ctx, id, ending(by, id, why, l.now()))
 	if err == nil || fault.CodeOf(err) == fault.NotFound {
 		return nil
 	}
 	return fmt.Errorf("end session %s: %w", id, err)
+}
+
+func ending(by identity.Actor, id, why string, at time.Time) audit.Record {
+	return audit.By(by, at, "session.end", id, "").With("reason", why)
 }
 
 func wrap(doing string, err error) error {

@@ -49,6 +49,9 @@ const (
 	RefreshToken Use = "refresh"
 	SpentToken   Use = "spent"
 	CodeToken    Use = "code" // an authorization code
+	// ReusedToken is any token of a session that ended because a refresh token of it was used
+	// again: it proves nothing, and whoever shows it can be told why.
+	ReusedToken Use = "reused"
 )
 
 // A Token is a hash that proves a session.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/lanyardhq/lanyard/internal/audit"
 	"github.com/lanyardhq/lanyard/internal/feed"
+	"github.com/lanyardhq/lanyard/internal/notice"
 	"github.com/lanyardhq/lanyard/internal/session"
 	"github.com/lanyardhq/lanyard/internal/store/database"
 	"github.com/lanyardhq/lanyard/internal/store/grants"
@@ -121,6 +122,21 @@ func (t *tx) Keep(ctx context.Context, c audit.Change) error {
 		}
 	}
 	return t.Record(ctx, c.Record)
+}
+
+// Tell adds a notice, and forgets those of the same person that are too many.
+func (t *tx) Tell(ctx context.Context, n notice.Notice) error {
+	_, err := t.Exec(ctx, `INSERT INTO notice (id, account_id, kind, subject, at, name, place, address, program)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+		n.ID, n.AccountID, string(n.Kind), n.Subject, n.At, clean(n.Name), clean(n.Place), clean(n.Address), clean(n.Program))
+	if err == nil {
+		_, err = t.Exec(ctx, `DELETE FROM notice WHERE account_id = $1
+			AND id NOT IN (SELECT id FROM notice WHERE account_id = $1 ORDER BY at DESC, id DESC`+database.Limit(notice.Most)+`)`, n.AccountID)
+	}
+	if err != nil {
+		return fmt.Errorf("tell %s of %s: %w", n.AccountID, n.Subject, err)
+	}
+	return nil
 }
 
 // publish adds an entry to the feed.

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -19,6 +20,7 @@ import (
 	"github.com/lanyardhq/lanyard/internal/identity"
 	"github.com/lanyardhq/lanyard/internal/login"
 	"github.com/lanyardhq/lanyard/internal/minting"
+	"github.com/lanyardhq/lanyard/internal/notice"
 	"github.com/lanyardhq/lanyard/internal/project"
 	"github.com/lanyardhq/lanyard/internal/session"
 	"github.com/lanyardhq/lanyard/internal/signing"
@@ -191,6 +193,25 @@ func TestOneSuccessorFromTwoServers(t *testing.T) {
 				}
 			}
 			current = got[0].Refresh
+		}
+		// The first of them, shown at both at once, ends the family. The person is told once.
+		errs := make([]error, 16)
+		var wg sync.WaitGroup
+		for i := range errs {
+			wg.Go(func() {
+				_, errs[i] = servers[i%2].Refresh(t.Context(), login.Redemption{ClientID: "cli", Proof: g.Refresh, Grace: time.Minute}, r)
+			})
+		}
+		wg.Wait()
+		for _, err := range errs {
+			if !errors.Is(err, login.ErrReused) {
+				t.Errorf("reuse: %v", err)
+			}
+		}
+		told, err := w.Notices(t.Context(), by.AccountID)
+		check(t, err)
+		if len(told) != 1 || told[0].Subject != g.Session.ID || told[0].Kind != notice.TokenReused {
+			t.Errorf("told %+v", told)
 		}
 		w.verified(t)
 	})

@@ -1,5 +1,5 @@
 // Package people is the store's part about who somebody is: accounts, what they are members of, their
-// sessions and what signs these. It implements what login and issuer declare that they need of a
+// sessions and what signs these, and what they must be told. It implements what login and issuer declare that they need of a
 // database, and what broker does about accounts and members. The store lends it its transactions,
 // so that its writes stand in the same queue and audit chain as all others. It imports rows 0 and 1.
 package people
@@ -8,6 +8,7 @@ import (
 	"context"
 
 	"github.com/lanyardhq/lanyard/internal/audit"
+	"github.com/lanyardhq/lanyard/internal/notice"
 	"github.com/lanyardhq/lanyard/internal/session"
 	"github.com/lanyardhq/lanyard/internal/store/database"
 	"github.com/lanyardhq/lanyard/internal/store/seal"
@@ -21,6 +22,8 @@ type Tx interface {
 	Record(context.Context, audit.Record) error
 	// Deny takes back access tokens that are verified by their signature.
 	Deny(context.Context, session.Denial) error
+	// Tell adds a notice.
+	Tell(context.Context, notice.Notice) error
 	// Keep records a change and the promise that goes with it.
 	Keep(context.Context, audit.Change) error
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/lanyardhq/lanyard/internal/audit"
 	"github.com/lanyardhq/lanyard/internal/identity"
+	"github.com/lanyardhq/lanyard/internal/notice"
 	"github.com/lanyardhq/lanyard/internal/project"
 	"github.com/lanyardhq/lanyard/internal/session"
 	"github.com/lanyardhq/lanyard/internal/store/database"
@@ -73,7 +74,7 @@ func endSessions(ctx context.Context, t Tx, at time.Time, which string, args ...
 		return 0, fmt.Errorf("end sessions: %w", err)
 	}
 	for _, s := range ended {
-		if _, err := t.Exec(ctx, `DELETE FROM token WHERE session_id = $1`, s.ID); err != nil {
+		if _, err := t.Exec(ctx, `DELETE FROM token WHERE session_id = $1 AND used_for <> $2`, s.ID, string(session.ReusedToken)); err != nil {
 			return 0, fmt.Errorf("forget tokens of session %s: %w", s.ID, err)
 		}
 		if s.Kind != session.Client {
@@ -163,15 +164,33 @@ func (p *People) TouchSession(ctx context.Context, id string, at time.Time) erro
 // EndSession ends a session at the record's time and forgets its tokens. One that is absent or has
 // ended is a NotFound fault.
 func (p *People) EndSession(ctx context.Context, id string, record audit.Record) error {
+	return p.Revoke(ctx, func(ctx context.Context, t Tx) error { return endSession(ctx, t, id, record) })
+}
+
+func endSession(ctx context.Context, t Tx, id string, record audit.Record) error {
+	n, err := endSessions(ctx, t, record.At, "id = $2", id)
+	if err == nil && n == 0 {
+		err = database.Absent("session")
+	}
+	if err != nil {
+		return err
+	}
+	return t.Record(ctx, record)
+}
+
+// EndReused is EndSession for the session that n tells of, with that notice. After the reuse of a
+// refresh token the session's tokens stay known until they expire, as reused ones.
+func (p *People) EndReused(ctx context.Context, n notice.Notice, record audit.Record) error {
 	return p.Revoke(ctx, func(ctx context.Context, t Tx) error {
-		n, err := endSessions(ctx, t, record.At, "id = $2", id)
-		if err == nil && n == 0 {
-			err = database.Absent("session")
+		if n.Kind == notice.TokenReused {
+			if _, err := t.Exec(ctx, `UPDATE token SET used_for = $2 WHERE session_id = $1`, n.Subject, string(session.ReusedToken)); err != nil {
+				return fmt.Errorf("mark tokens of session %s: %w", n.Subject, err)
+			}
 		}
-		if err != nil {
+		if err := endSession(ctx, t, n.Subject, record); err != nil {
 			return err
 		}
-		return t.Record(ctx, record)
+		return t.Tell(ctx, n)
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/lanyardhq/lanyard/internal/audit"
+	"github.com/lanyardhq/lanyard/internal/notice"
 	"github.com/lanyardhq/lanyard/internal/session"
 	"github.com/lanyardhq/lanyard/internal/store/database"
 	"github.com/lanyardhq/lanyard/internal/store/seal"
@@ -79,18 +80,22 @@ func (p *People) saveTicket(ctx context.Context, t Tx, n session.Ticket, remove 
 	return rows == 1, err
 }
 
-// PurgeTickets removes tickets, tokens, sessions and denials that expired or ended before the time.
+// PurgeTickets removes tickets, tokens, sessions and denials that expired or ended before the time,
+// and old notices. A session of which tokens are still known stays with them.
 func (p *People) PurgeTickets(ctx context.Context, before time.Time) error {
 	return p.Write(ctx, func(ctx context.Context, t Tx) error {
 		for _, text := range []string{
 			`DELETE FROM ticket WHERE expires_at < $1`,
 			`DELETE FROM denial WHERE until_at < $1`,
 			`DELETE FROM token WHERE expires_at < $1`,
-			`DELETE FROM session WHERE expires_at < $1 OR (ended_at > 0 AND ended_at < $1)`,
+			`DELETE FROM session WHERE expires_at < $1 OR (ended_at > 0 AND ended_at < $1 AND NOT EXISTS (SELECT 1 FROM token WHERE session_id = session.id))`,
 		} {
 			if _, err := t.Exec(ctx, text, before); err != nil {
 				return fmt.Errorf("purge tickets: %w", err)
 			}
+		}
+		if _, err := t.Exec(ctx, `DELETE FROM notice WHERE at < $1`, before.Add(-notice.Kept)); err != nil {
+			return fmt.Errorf("purge notices: %w", err)
 		}
 		return nil
 	})
