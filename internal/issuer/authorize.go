@@ -179,11 +179,14 @@ func (s *server) fail(ctx context.Context, err error) (*op.Response, error) {
 
 // name gives an error of login its name on the wire. Only a fault's message reaches the client.
 func (s *server) name(ctx context.Context, err error) *refusal {
-	e := &refusal{http.StatusBadRequest, "", fault.Public(err).Message}
+	e := &refusal{status: http.StatusBadRequest, Text: fault.Public(err).Message}
 	for sentinel, code := range map[error]string{login.ErrGrant: "invalid_grant", login.ErrScope: "invalid_scope", login.ErrPending: "authorization_pending",
 		minting.ErrScope: "invalid_scope", minting.ErrTarget: "invalid_target", login.ErrSlowDown: "slow_down", login.ErrExpired: "expired_token", login.ErrRefused: "access_denied"} {
 		if errors.Is(err, sentinel) {
 			e.Code = code
+			if errors.Is(err, login.ErrReused) {
+				e.Page = s.c.URL + "/account"
+			}
 			return e
 		}
 	}

@@ -107,7 +107,7 @@ func (s *server) unproven(ctx context.Context, err error) (*op.Response, error) 
 }
 
 func (s *server) refuse(ctx context.Context, code, text string) (*op.Response, error) {
-	from(ctx).refused = &refusal{http.StatusBadRequest, code, text}
+	from(ctx).refused = &refusal{status: http.StatusBadRequest, Code: code, Text: text}
 	return op.NewResponse(nil), nil
 }
 

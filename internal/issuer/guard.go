@@ -72,7 +72,7 @@ func (i *Issuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (i *Issuer) public(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")
-		(&refusal{http.StatusMethodNotAllowed, "invalid_request", "the methods here are GET, HEAD"}).write(w, r)
+		(&refusal{status: http.StatusMethodNotAllowed, Code: "invalid_request", Text: "the methods here are GET, HEAD"}).write(w, r)
 		return
 	}
 	w.Header().Set("Access-Control-Allow-Origin", "*")
@@ -93,6 +93,8 @@ type refusal struct {
 	status int
 	Code   string `json:"error"`
 	Text   string `json:"error_description"`
+	// Page is where the person is told more.
+	Page string `json:"error_uri,omitempty"`
 }
 
 func (e *refusal) write(w http.ResponseWriter, r *http.Request) {
@@ -123,10 +125,10 @@ func (i *Issuer) check(w http.ResponseWriter, r *http.Request) *refusal {
 	}
 	if kind := r.Form.Get("grant_type"); r.URL.Path == tokenPath && kind != "" && !slices.Contains(grantTypes, oidc.GrantType(kind)) {
 		// The library would log, and answer, what somebody put there by mistake.
-		return &refusal{http.StatusBadRequest, string(oidc.UnsupportedGrantType), "this grant type is not supported"}
+		return &refusal{status: http.StatusBadRequest, Code: string(oidc.UnsupportedGrantType), Text: "this grant type is not supported"}
 	}
 	if _, secret, _ := r.BasicAuth(); r.URL.Path == introspectPath && secret == "" && r.PostForm.Get("client_secret") == "" && r.PostForm.Get("client_assertion") == "" {
-		return &refusal{http.StatusUnauthorized, "invalid_client", "the client must be authenticated"}
+		return &refusal{status: http.StatusUnauthorized, Code: "invalid_client", Text: "the client must be authenticated"}
 	}
 	return nil
 }
@@ -141,7 +143,7 @@ func checkMethod(w http.ResponseWriter, r *http.Request) *refusal {
 	if !slices.Contains(methods, r.Method) {
 		allowed := strings.Join(methods, ", ")
 		w.Header().Set("Allow", allowed)
-		return &refusal{http.StatusMethodNotAllowed, "invalid_request", "the methods here are " + allowed}
+		return &refusal{status: http.StatusMethodNotAllowed, Code: "invalid_request", Text: "the methods here are " + allowed}
 	}
 	if !authorize && r.URL.RawQuery != "" {
 		return invalid("parameters belong in the body, where they are not logged")
@@ -154,7 +156,7 @@ func checkMethod(w http.ResponseWriter, r *http.Request) *refusal {
 }
 
 func invalid(text string) *refusal {
-	return &refusal{http.StatusBadRequest, "invalid_request", text}
+	return &refusal{status: http.StatusBadRequest, Code: "invalid_request", Text: text}
 }
 
 // challenge adds what a refusal must tell: how to authenticate, when to come back.

@@ -119,12 +119,12 @@ func (s *server) UserInfo(ctx context.Context, r *op.Request[oidc.UserInfoReques
 	v, _, a, err := s.c.Login.Introspect(ctx, material.Secret(r.Data.AccessToken))
 	switch code := fault.CodeOf(err); {
 	case code == fault.Unauthenticated || code == fault.Denied:
-		from(ctx).refused = &refusal{http.StatusUnauthorized, "invalid_token", fault.Public(err).Message}
+		from(ctx).refused = &refusal{status: http.StatusUnauthorized, Code: "invalid_token", Text: fault.Public(err).Message}
 		return op.NewResponse(nil), nil
 	case err != nil:
 		return s.fail(ctx, err)
 	case !slices.Contains(v.Scopes, oidc.ScopeOpenID):
-		from(ctx).refused = &refusal{http.StatusForbidden, "insufficient_scope", "the token lacks openid"}
+		from(ctx).refused = &refusal{status: http.StatusForbidden, Code: "insufficient_scope", Text: "the token lacks openid"}
 		return op.NewResponse(nil), nil
 	}
 	return op.NewResponse(who(a, v.Scopes)), nil
