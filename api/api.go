@@ -32,6 +32,19 @@ type WhoAmI struct {
 	Scopes    []string  `json:"scopes"`
 	ExpiresAt time.Time `json:"expires_at,omitzero"` // of the session
 	Projects  []Project `json:"projects"`
+	// Notices are what the person must be told, newest first, until they dismiss it at the portal.
+	Notices []Notice `json:"notices"`
+}
+
+// Notice tells a person of something that happened while they were away.
+type Notice struct {
+	ID      string    `json:"id"`
+	Kind    string    `json:"kind"`    // refresh_token_reused, code_reused
+	Subject string    `json:"subject"` // the id of what it is about
+	At      time.Time `json:"at"`
+	// Text says what happened and NextStep what to do about it, in whole sentences.
+	Text     string `json:"text"`
+	NextStep string `json:"next_step"`
 }
 
 // Project is one project as the caller may see it.

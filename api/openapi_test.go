@@ -20,7 +20,7 @@ import (
 
 // wire is every struct of the interface, by the name that the document gives it.
 var wire = map[string]any{
-	"Problem": api.Problem{}, "WhoAmI": api.WhoAmI{}, "Project": api.Project{}, "ProjectOrder": api.ProjectOrder{},
+	"Problem": api.Problem{}, "WhoAmI": api.WhoAmI{}, "Notice": api.Notice{}, "Project": api.Project{}, "ProjectOrder": api.ProjectOrder{},
 	"Member": api.Member{}, "MemberOrder": api.MemberOrder{}, "CredentialOrder": api.CredentialOrder{}, "S3Rights": api.S3Rights{},
 	"S3Grant": api.S3Grant{}, "Extension": api.Extension{}, "Credential": api.Credential{}, "Configuration": api.Configuration{},
 	"RobotOrder": api.RobotOrder{}, "Robot": api.Robot{}, "Session": api.Session{}, "Account": api.Account{}, "Freeze": api.Freeze{},

@@ -8,6 +8,7 @@ import (
 	"github.com/lanyardhq/lanyard/internal/broker/custody"
 	"github.com/lanyardhq/lanyard/internal/credential"
 	"github.com/lanyardhq/lanyard/internal/identity"
+	"github.com/lanyardhq/lanyard/internal/notice"
 	"github.com/lanyardhq/lanyard/internal/project"
 )
 
@@ -27,6 +28,7 @@ type Store interface {
 	Accounts
 	custody.Store // buckets
 	Records
+	Notices
 }
 
 // Credentials keeps credentials and their sealed state.
@@ -98,4 +100,12 @@ type Records interface {
 	// Done returns what an actor (audit.Record's) did earlier under a once-only promise: the
 	// record's subject, or "" if nothing. The same key with another fingerprint is a Conflict fault.
 	Done(ctx context.Context, actor string, once audit.Once) (subject string, err error)
+}
+
+// Notices keeps what people are told.
+type Notices interface {
+	// Notices returns what an account has been told and has not dismissed, newest first.
+	Notices(ctx context.Context, accountID string) ([]notice.Notice, error)
+	// DismissNotice removes one of an account's notices; one that is absent is a NotFound fault.
+	DismissNotice(ctx context.Context, accountID, id string, record audit.Record) error
 }

@@ -13,7 +13,7 @@ import (
 )
 
 func (a *API) whoAmI(c *call.Call) (any, error) {
-	w := api.WhoAmI{Schema: api.SchemaWhoAmI, Name: c.By.Name, Kind: "operator", Scopes: scopes(c.By.Scopes), Projects: []api.Project{}}
+	w := api.WhoAmI{Schema: api.SchemaWhoAmI, Name: c.By.Name, Kind: "operator", Scopes: scopes(c.By.Scopes), Projects: []api.Project{}, Notices: []api.Notice{}}
 	if !c.By.Operator {
 		who, s, err := a.Login.WhoAmI(c.Context(), c.By)
 		if err != nil {
@@ -28,6 +28,13 @@ func (a *API) whoAmI(c *call.Call) (any, error) {
 	}
 	for _, p := range ps {
 		w.Projects = append(w.Projects, a.project(p))
+	}
+	told, err := a.Broker.Notices(c.Context(), c.By)
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range told {
+		w.Notices = append(w.Notices, api.Notice{ID: n.ID, Kind: string(n.Kind), Subject: n.Subject, At: n.At, Text: n.Text(), NextStep: n.Next()})
 	}
 	return w, nil
 }

@@ -1,6 +1,8 @@
 package portal
 
 import (
+	"strings"
+
 	"github.com/lanyardhq/lanyard/internal/identity"
 	"github.com/lanyardhq/lanyard/internal/portal/frame"
 	"github.com/lanyardhq/lanyard/internal/session"
@@ -38,4 +40,16 @@ func (p *Portal) endSession(v *frame.View) error {
 		return err
 	}
 	return v.Redirect("/account?done=ended")
+}
+
+// dismiss takes a notice from the pages, and goes back to the one that showed it.
+func (p *Portal) dismiss(v *frame.View) error {
+	if err := p.Broker.DismissNotice(v.Context(), v.By, v.PathValue("notice")); err != nil {
+		return err
+	}
+	back := v.PostFormValue("back")
+	if !strings.HasPrefix(back, "/") || strings.HasPrefix(back, "//") || strings.ContainsAny(back, "\\\r\n\t") {
+		back = "/account"
+	}
+	return v.Redirect(back)
 }

@@ -62,7 +62,7 @@ func (p *Portal) Handler() http.Handler {
 		panic(err) // both are compiled in
 	}
 	p.site = &frame.Site{Title: p.Title, Help: p.Help, Secure: p.secure(), Cookie: login.CookieName(p.secure()), Actor: p.actor,
-		Idle: login.BrowserIdle, Tokens: p.Tokens != nil, Templates: pages, Now: p.Now, Log: p.Log}
+		Idle: login.BrowserIdle, Notices: p.Broker.Notices, Tokens: p.Tokens != nil, Templates: pages, Now: p.Now, Log: p.Log}
 	mux := http.NewServeMux()
 	mux.Handle("GET /static/{file}", cached(http.StripPrefix("/static/", http.FileServerFS(static))))
 	mux.Handle("GET /{$}", p.site.Open(func(v *frame.View) error { return v.Redirect("/projects") }))
@@ -102,6 +102,7 @@ func (p *Portal) Handler() http.Handler {
 	mux.Handle("POST /device", p.site.Page(p.decideDevice))
 	mux.Handle("GET /account", p.site.Page(p.account))
 	mux.Handle("POST /account/sessions/{session}/end", p.site.Page(p.endSession))
+	mux.Handle("POST /notices/{notice}/dismiss", p.site.Page(p.dismiss))
 	mux.Handle("/", p.site.Open(func(*frame.View) error { return fault.New(fault.NotFound, "there is no such page") }))
 
 	if p.Tokens != nil {

@@ -25,6 +25,7 @@ import (
 	"github.com/lanyardhq/lanyard/internal/caller"
 	"github.com/lanyardhq/lanyard/internal/fault"
 	"github.com/lanyardhq/lanyard/internal/identity"
+	"github.com/lanyardhq/lanyard/internal/notice"
 	"github.com/lanyardhq/lanyard/material"
 )
 
@@ -44,6 +45,8 @@ type Site struct {
 	Cookie string
 	Actor  func(v *View, cookie material.Secret) (identity.Actor, error)
 	Idle   time.Duration
+	// Notices are what somebody who is signed in must be told, newest first.
+	Notices func(context.Context, identity.Actor) ([]notice.Notice, error)
 	// Tokens says that there are pages about tokens and approvals.
 	Tokens bool
 	// Templates are the pages by name, among them "message"; each has the template "layout.html".
@@ -228,8 +231,14 @@ type Of[T any] struct {
 	At                time.Time
 	Proof             string
 	Wrong             bool
+	Notices           []notice.Notice // those that fit
+	More              int             // how many notices there are beside them
+	Back              string          // where to go on after dismissing one
 	Page              T
 }
+
+// shown is how many notices stand on one page.
+const shown = 3
 
 // Show renders a page completely before anything is sent.
 func Show[T any](v *View, name, title string, page T) error {
@@ -237,6 +246,7 @@ func Show[T any](v *View, name, title string, page T) error {
 	f.Section, _, _ = strings.Cut(strings.TrimPrefix(v.URL.Path, "/"), "/")
 	if v.By.AccountID != "" {
 		f.Name = cmp.Or(v.By.Name, v.By.AccountID)
+		f.Notices, f.More, f.Back = v.notices()
 	}
 	var b bytes.Buffer
 	if err := v.site.Templates[name].ExecuteTemplate(&b, "layout.html", f); err != nil {
@@ -246,6 +256,20 @@ func Show[T any](v *View, name, title string, page T) error {
 	v.Answer.WriteHeader(cmp.Or(v.Status, http.StatusOK))
 	_, _ = v.Answer.Write(b.Bytes()) // the person may have left: nothing to do about it
 	return nil
+}
+
+// notices finds what stands on the page of what the person must be told. A page without it is better
+// than none.
+func (v *View) notices() (fit []notice.Notice, more int, back string) {
+	all, err := v.site.Notices(v.Context(), v.By)
+	if err != nil {
+		v.site.Log.WarnContext(v.Context(), "notices not shown", "request_id", v.By.RequestID, "err", err)
+	}
+	if len(all) == 0 {
+		return nil, 0, ""
+	}
+	n := min(len(all), shown)
+	return all[:n], len(all) - n, v.back()
 }
 
 // Refused is the fault to show on the page that was filled in, with its status, or nil for errors
