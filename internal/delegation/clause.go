@@ -186,8 +186,7 @@ func Beginning(clauses []Clause) time.Time {
 
 // Tighten returns wanted within parent: clauses that are at least as tight as one of parent's stay,
 // others are cut to what they have in common with each of parent's. Exact reports that none was
-// cut; to be given parent's end where no end is named does not count as that, because every grant
-// of ours has one. Where no clause is left it returns an *Error, because no clause would mean no
+// cut; to name no end where parent has one is to want more than there is. Where no clause is left it returns an *Error, because no clause would mean no
 // condition; for the same reason nothing wanted yields parent's.
 func Tighten(parent, wanted []Clause) (clauses []Clause, exact bool, err error) {
 	switch {
@@ -199,6 +198,7 @@ func Tighten(parent, wanted []Clause) (clauses []Clause, exact bool, err error) 
 	exact = true
 	for _, w := range wanted {
 		if c, ok := w.below(parent); ok {
+			exact = exact && c.Expires.Equal(w.Expires)
 			clauses = append(clauses, c)
 			continue
 		}

@@ -214,6 +214,7 @@ type Event struct {
 type Error struct {
 	Status            int // of HTTP
 	Code, Description string
+	RetryAfter        time.Duration // of 429: when it may go better
 }
 
 // Error implements error.

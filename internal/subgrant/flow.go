@@ -324,7 +324,7 @@ func (s *Service) issue(ctx context.Context, f delegation.Flow, h delegation.Hol
 		s.log().WarnContext(ctx, "a grant for a mytoken has no access token yet", "grant", f.GrantID, "err", err)
 		return Issued{}, delegation.Pending()
 	}
-	clauses, err := granted(f.Granted.Clauses, tokens.Scopes)
+	clauses, err := granted(f.Granted.Clauses, tokens)
 	if err == nil {
 		clauses, err = delegation.Cap(clauses, h.Grant.ExpiresAt)
 	}
@@ -365,23 +365,29 @@ func (s *Service) fail(ctx context.Context, f delegation.Flow) error {
 	return delegation.BadCode()
 }
 
-// granted cuts scopes that the provider did not grant out of clauses. A clause that has none left
-// allows nothing, and goes.
-func granted(clauses []delegation.Clause, scopes []string) (kept []delegation.Clause, err error) {
-	if len(scopes) == 0 || len(clauses) == 0 { // a provider that does not say granted what was asked
-		return clauses, nil
-	}
+// granted cuts scopes and audiences that the provider did not grant out of clauses. A clause that
+// has none left of either allows nothing, and goes.
+func granted(clauses []delegation.Clause, given grant.Tokens) (kept []delegation.Clause, err error) {
 	for _, c := range clauses {
-		if len(c.Scope) > 0 {
-			c.Scope = slices.DeleteFunc(slices.Clone(c.Scope), func(s string) bool { return !slices.Contains(scopes, s) })
-			if len(c.Scope) == 0 {
-				continue
-			}
+		var scopes, audiences bool
+		c.Scope, scopes = common(c.Scope, given.Scopes)
+		c.Audience, audiences = common(c.Audience, given.Audiences)
+		if scopes && audiences {
+			kept = append(kept, c)
 		}
-		kept = append(kept, c)
 	}
-	if len(kept) == 0 {
+	if len(kept) == 0 && len(clauses) > 0 {
 		return nil, delegation.TooWide()
 	}
 	return kept, nil
+}
+
+// common is what of wanted was given, and whether that leaves anything. Who wants nothing by name
+// gets nothing by name, and a provider that does not say what it gave gave what was wanted.
+func common(wanted, given []string) (both []string, left bool) {
+	if len(wanted) == 0 || len(given) == 0 {
+		return wanted, true
+	}
+	both = slices.DeleteFunc(slices.Clone(wanted), func(s string) bool { return !slices.Contains(given, s) })
+	return both, len(both) > 0
 }

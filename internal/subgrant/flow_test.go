@@ -153,9 +153,13 @@ func TestStartsThatAreRefused(t *testing.T) {
 			_, err := w.Start(t.Context(), w.wish(`{"oidc_issuer":"https://op.example.org"}`), here)
 			check(t, err)
 		}
-		if _, err := w.Start(t.Context(), w.wish(`{"oidc_issuer":"https://op.example.org"}`), here); err == nil {
-			t.Error("one address can fill the table")
+		_, err := w.Start(t.Context(), w.wish(`{"oidc_issuer":"https://op.example.org"}`), here)
+		w.refuses("one more", err, "too_many_requests: too many requests from 192.0.2.1 wait for a person")
+		if e, ok := errors.AsType[*delegation.Error](err); !ok || e.Status != 429 || e.RetryAfter != 5*time.Minute {
+			t.Errorf("one address can fill the table, or is not told when to come again: %+v", e)
 		}
+		_, err = w.Start(t.Context(), w.wish(`{"oidc_issuer":"https://op.example.org"}`), subgrant.Asker{Address: "192.0.2.9"})
+		check(t, err)
 	})
 }
 
@@ -175,17 +179,24 @@ func TestLivesAreCutAndSaidSo(t *testing.T) {
 	})
 }
 
-func TestScopesThatWereNotGrantedAreCut(t *testing.T) {
+func TestWhatWasNotGrantedIsCut(t *testing.T) {
 	both(t, func(t *testing.T, w *world) {
 		w.scopes = []string{"openid"}
 		i := w.root(`{"restrictions":[{"exp":"+1d","scope":"openid storage.read:/"},{"exp":"+1d","scope":"compute.read"}]}`)
 		if got := text(t, i.Clauses); got != `[{"exp":1795348800,"scope":"openid"}]` {
 			t.Errorf("got %s", got)
 		}
-		_, err := w.Poll(t.Context(), w.flow(`{"restrictions":[{"scope":"compute.read"}]}`).PollingCode, here)
-		w.refuses("nothing left, which must not mean everything", err, badCode)
-		if len(w.ended) != 1 {
-			t.Error("a grant that nobody holds goes on")
+		w.audiences = []string{"https://a", "https://elsewhere"}
+		i = w.root(`{"restrictions":[{"exp":"+1d","audience":["https://a","https://b"]},{"exp":"+1d","audience":["https://b"]},{"exp":"+1h"}]}`)
+		if got := text(t, i.Clauses); got != `[{"exp":1795348800,"audience":["https://a"]},{"exp":1795266000}]` {
+			t.Errorf("got %s", got)
+		}
+		for n, ask := range []string{`{"restrictions":[{"scope":"compute.read"}]}`, `{"restrictions":[{"audience":["https://b"]}]}`} {
+			_, err := w.Poll(t.Context(), w.flow(ask).PollingCode, here)
+			w.refuses("nothing left, which must not mean everything", err, badCode)
+			if len(w.ended) != n+1 {
+				t.Error("a grant that nobody holds goes on")
+			}
 		}
 	})
 }

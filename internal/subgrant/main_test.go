@@ -70,6 +70,8 @@ type custody struct {
 	// answer is what TokenOf does instead of giving a token.
 	answer func(context.Context) error
 	scopes []string // granted
+	// audiences are those of tokens for which none are asked; nil for tokens that nobody can read.
+	audiences []string
 }
 
 func (w *world) now() time.Time { return time.Unix(w.clock.Load(), 0).UTC() }
@@ -121,7 +123,11 @@ func (c *custody) TokenOf(ctx context.Context, _ string, w grant.Wish) (grant.To
 	if len(scopes) == 0 {
 		scopes = c.scopes
 	}
-	return grant.Tokens{Access: material.Secret("at-" + strings.Join(scopes, "+")), AccessExpiresAt: c.w.now().Add(time.Hour), Scopes: scopes, Audiences: w.Audiences, Subject: "ada@op"}, nil
+	audiences := w.Audiences
+	if len(audiences) == 0 {
+		audiences = c.audiences
+	}
+	return grant.Tokens{Access: material.Secret("at-" + strings.Join(scopes, "+")), AccessExpiresAt: c.w.now().Add(time.Hour), Scopes: scopes, Audiences: audiences, Subject: "ada@op"}, nil
 }
 
 func (c *custody) EndGrant(ctx context.Context, _ identity.Actor, id string) error {

@@ -252,9 +252,12 @@ func (s *Service) refusal(ctx context.Context, err error) error {
 		switch f.Code {
 		case fault.NotFound:
 			return delegation.BadToken()
-		case fault.Invalid, fault.Denied:
-			return delegation.Invalid("%s", f.Message)
 		case fault.Limited:
+			if f.RetryAfter > 0 {
+				return delegation.TooMany(f.Message, f.RetryAfter)
+			}
+			return delegation.Invalid("%s", f.Message)
+		case fault.Invalid, fault.Denied:
 			return delegation.Invalid("%s", f.Message)
 		case fault.Unavailable:
 			return delegation.Unavailable(f.Message)

@@ -116,7 +116,7 @@ func TestCountsAreExactAmongManyAtOnce(t *testing.T) {
 		root := w.root(`{"capabilities":["AT","create_mytoken"],"restrictions":[{"usages_AT":7,"scope":"openid"}]}`)
 		tokens := []material.Secret{root.Token}
 		for range 3 {
-			tokens = append(tokens, w.derive(root, `{"restrictions":[{"usages_AT":5,"scope":"openid"}],"error_on_restrictions":true}`).Token)
+			tokens = append(tokens, w.derive(root, `{"restrictions":[{"usages_AT":5,"scope":"openid"}]}`).Token)
 		}
 		var wg sync.WaitGroup
 		var given atomic.Int64
@@ -141,12 +141,14 @@ func TestDerive(t *testing.T) {
 		ctx := t.Context()
 		root := w.root(`{"capabilities":["AT","tokeninfo","create_mytoken"],"restrictions":[{"exp":"+1d","scope":"openid storage.read:/","usages_AT":50}]}`)
 		for name, c := range map[string]struct{ ask, capabilities, clauses string }{
-			"tighter":           {`{"capabilities":["AT"],"restrictions":[{"exp":"+1h","scope":"openid","usages_AT":2}],"error_on_restrictions":true}`, `["AT"]`, `[{"exp":1795266000,"scope":"openid","usages_AT":2}]`},
-			"nothing said":      {`{}`, `["AT","tokeninfo","create_mytoken"]`, `[{"exp":1795348800,"scope":"openid storage.read:/","usages_AT":50}]`},
-			"cut":               {`{"capabilities":["AT","settings:grants"],"restrictions":[{"exp":"+2d"}]}`, `["AT"]`, `[{"exp":1795348800,"scope":"openid storage.read:/","usages_AT":50}]`},
-			"a template's":      {`{"restrictions":[{"include":"web-default","scope":"openid"}]}`, `["AT","tokeninfo","create_mytoken"]`, `[{"exp":1795305600,"scope":"openid","hosts":["192.0.2.1"],"usages_AT":15}]`},
-			"a profile's":       {`{"include":"kit/c4p-htcondor"}`, `["AT","tokeninfo:introspect"]`, `[{"exp":1795348800,"scope":"openid","usages_AT":50}]`},
-			"some alternatives": {`{"restrictions":[{"scope":"compute.read"},{"scope":"openid","exp":"+1h","usages_AT":1}]}`, `["AT","tokeninfo","create_mytoken"]`, `[{"exp":1795266000,"scope":"openid","usages_AT":1}]`},
+			"tighter":                  {`{"capabilities":["AT"],"restrictions":[{"exp":"+1h","scope":"openid","usages_AT":2}],"error_on_restrictions":true}`, `["AT"]`, `[{"exp":1795266000,"scope":"openid","usages_AT":2}]`},
+			"nothing said":             {`{}`, `["AT","tokeninfo","create_mytoken"]`, `[{"exp":1795348800,"scope":"openid storage.read:/","usages_AT":50}]`},
+			"nothing said, and strict": {`{"error_on_restrictions":true}`, `["AT","tokeninfo","create_mytoken"]`, `[{"exp":1795348800,"scope":"openid storage.read:/","usages_AT":50}]`},
+			"no end":                   {`{"restrictions":[{"scope":"openid","usages_AT":1}]}`, `["AT","tokeninfo","create_mytoken"]`, `[{"exp":1795348800,"scope":"openid","usages_AT":1}]`},
+			"cut":                      {`{"capabilities":["AT","settings:grants"],"restrictions":[{"exp":"+2d"}]}`, `["AT"]`, `[{"exp":1795348800,"scope":"openid storage.read:/","usages_AT":50}]`},
+			"a template's":             {`{"restrictions":[{"include":"web-default","scope":"openid"}]}`, `["AT","tokeninfo","create_mytoken"]`, `[{"exp":1795305600,"scope":"openid","hosts":["192.0.2.1"],"usages_AT":15}]`},
+			"a profile's":              {`{"include":"kit/c4p-htcondor"}`, `["AT","tokeninfo:introspect"]`, `[{"exp":1795348800,"scope":"openid","usages_AT":50}]`},
+			"some alternatives":        {`{"restrictions":[{"scope":"compute.read"},{"scope":"openid","exp":"+1h","usages_AT":1}]}`, `["AT","tokeninfo","create_mytoken"]`, `[{"exp":1795266000,"scope":"openid","usages_AT":1}]`},
 		} {
 			i := w.derive(root, c.ask)
 			if text(t, i.Capabilities) != c.capabilities || text(t, i.Clauses) != c.clauses || i.ID == root.ID {
@@ -158,13 +160,14 @@ func TestDerive(t *testing.T) {
 			token material.Secret
 			want  string
 		}{
-			`{"restrictions":[{"exp":"+2d"}],"error_on_restrictions":true}`: {root.Token, "invalid_request: requested restrictions are not subset of original restrictions"},
-			`{"restrictions":[{"scope":"compute.read"}]}`:                   {root.Token, "invalid_request: requested restrictions are not subset of original restrictions"},
-			`{"capabilities":["nonsense"]}`:                                 {root.Token, "invalid_request: mytoken to be issued cannot have any of the requested capabilities"},
-			`{"capabilities":["settings"]}`:                                 {root.Token, "invalid_request: mytoken to be issued cannot have any of the requested capabilities"},
-			`{"oidc_issuer":"https://other.example.org"}`:                   {root.Token, "invalid_request: token not for specified issuer"},
-			`{"restrictions":[{"exp":5}]}`:                                  {root.Token, "invalid_request: token would already be expired"},
-			`{}`:                                                            {plain.Token, incapable},
+			`{"restrictions":[{"exp":"+2d"}],"error_on_restrictions":true}`:                    {root.Token, "invalid_request: requested restrictions are not subset of original restrictions"},
+			`{"restrictions":[{"scope":"openid","usages_AT":1}],"error_on_restrictions":true}`: {root.Token, "invalid_request: requested restrictions are not subset of original restrictions"}, // without an end
+			`{"restrictions":[{"scope":"compute.read"}]}`:                                      {root.Token, "invalid_request: requested restrictions are not subset of original restrictions"},
+			`{"capabilities":["nonsense"]}`:                                                    {root.Token, "invalid_request: mytoken to be issued cannot have any of the requested capabilities"},
+			`{"capabilities":["settings"]}`:                                                    {root.Token, "invalid_request: mytoken to be issued cannot have any of the requested capabilities"},
+			`{"oidc_issuer":"https://other.example.org"}`:                                      {root.Token, "invalid_request: token not for specified issuer"},
+			`{"restrictions":[{"exp":5}]}`:                                                     {root.Token, "invalid_request: token would already be expired"},
+			`{}`:                                                                               {plain.Token, incapable},
 		} {
 			_, err := w.Derive(ctx, c.token, w.wish(ask), here)
 			w.refuses(ask, err, c.want)

@@ -33,7 +33,9 @@ func (g *Delegated) InsertFlow(ctx context.Context, f delegation.Flow) error {
 			return fmt.Errorf("insert flow: %w", err)
 		}
 		if n == 0 {
-			return fault.New(fault.Limited, "too many requests from %s wait for a person", f.Address).WithHint("wait until they are answered, or five minutes")
+			many := fault.New(fault.Limited, "too many requests from %s wait for a person", f.Address).WithHint("wait until they are over")
+			many.RetryAfter = f.ExpiresAt.Sub(f.CreatedAt) // all that are open now are over then
+			return many
 		}
 		return nil
 	})
