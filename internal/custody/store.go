@@ -36,6 +36,9 @@ type Credentials interface {
 
 // Families keeps what came of approvals.
 type Families interface {
+	// Ready reads the token that is kept for the wish with this key, and what says whether it may be
+	// handed out. What there is not of it is zero.
+	Ready(ctx context.Context, id, wish string) (grant.Ready, error)
 	// Grant reads a grant, its family, and the token that is kept for the wish with this key. What
 	// there is not of the last two is zero.
 	Grant(ctx context.Context, id, wish string) (credential.Credential, grant.Family, grant.Kept, error)

@@ -46,42 +46,39 @@ func (c *Custody) Token(ctx context.Context, by identity.Actor, ref string, w To
 	if err != nil {
 		return Delivered{}, err
 	}
-	of, absent := Delivered{GrantID: id}, fault.New(fault.NotFound, "you have no grant %.60q", ref)
-	of.Tokens, err = c.token(ctx, id, w, func(one credential.Credential) error {
-		if by.AccountID == "" || one.OwnerID != by.AccountID {
-			return absent
-		}
-		spec, err := grant.ParseSpec(one.Spec)
-		of.Provider = spec.Provider
-		return err
-	})
+	own := func(one credential.Credential) bool { return by.AccountID != "" && one.OwnerID == by.AccountID }
+	got, err := c.token(ctx, id, w, own)
 	if fault.CodeOf(err) == fault.NotFound { // it looks the same as somebody else's
-		err = absent
+		err = fault.New(fault.NotFound, "you have no grant %.60q", ref)
 	}
-	return of, err
+	return got, err
 }
 
 // TokenOf is Token where the caller has judged already who asks.
 func (c *Custody) TokenOf(ctx context.Context, grantID string, w TokenWish) (grant.Tokens, error) {
-	return c.token(ctx, grantID, w, func(credential.Credential) error { return nil })
+	got, err := c.token(ctx, grantID, w, func(credential.Credential) bool { return true })
+	return got.Tokens, err
 }
 
 // token hands out what is kept, and refreshes first where that is not good enough. Whatever a refresh
 // brings is handed out only once it is read back from the database, by a look that also tells whether
 // the grant is still in force.
-func (c *Custody) token(ctx context.Context, id string, w TokenWish, judge func(credential.Credential) error) (grant.Tokens, error) {
+//
+// Nothing that was read for an earlier request is used: who or what was stopped is refused by the
+// next one, at every server.
+func (c *Custody) token(ctx context.Context, id string, w TokenWish, theirs func(credential.Credential) bool) (Delivered, error) {
 	begun := c.now()
 	var refreshed *flight
 	for range rounds {
-		h, err := c.look(ctx, id, w.Wish, judge)
+		h, err := c.look(ctx, id, w.Wish, theirs)
 		switch {
 		case err != nil:
-			return grant.Tokens{}, err
+			return Delivered{}, err
 		case h.at.Type == grant.Lanyard:
-			return c.mint(ctx, h.credential, h.wish)
+			return c.mint(ctx, h)
 		case c.good(h, w, refreshed, begun):
 			c.noteUse(id, h.wish, h.kept, c.now())
-			return h.kept.Tokens, nil
+			return h.deliver(h.kept.Tokens), nil
 		case refreshed.serves(h.wish):
 			return c.fallback(h, w, refreshed.err)
 		}
@@ -89,7 +86,7 @@ func (c *Custody) token(ctx context.Context, id string, w TokenWish, judge func(
 			return c.fallback(h, w, err)
 		}
 	}
-	return grant.Tokens{}, fault.New(fault.Unavailable, "others refresh this grant at the same time").WithHint("try again")
+	return Delivered{}, fault.New(fault.Unavailable, "others refresh this grant at the same time").WithHint("try again")
 }
 
 // held is what is there of a grant for a wish.
@@ -100,19 +97,24 @@ type held struct {
 	kept       grant.Kept
 }
 
+func (h held) deliver(t grant.Tokens) Delivered {
+	return Delivered{Tokens: t, GrantID: h.credential.ID, Provider: h.at.ID}
+}
+
 // look reads what is there.
-func (c *Custody) look(ctx context.Context, id string, w grant.Wish, judge func(credential.Credential) error) (h held, err error) {
+func (c *Custody) look(ctx context.Context, id string, w grant.Wish, theirs func(credential.Credential) bool) (h held, err error) {
 	h.wish = w
 	for {
-		var f grant.Family
 		asked := h.wish.Key()
-		if h.credential, f, h.kept, err = c.Store.Grant(ctx, id, asked); err != nil {
+		r, err := c.Store.Ready(ctx, id, asked)
+		if err == nil && !theirs(r.Credential) {
+			err = fault.New(fault.NotFound, "there is no such grant")
+		}
+		if err != nil {
 			return h, err
 		}
-		if err := judge(h.credential); err != nil {
-			return h, err
-		}
-		h.at, h.wish, err = c.judge(h.credential, f, w)
+		h.credential, h.kept = r.Credential, r.Kept
+		h.at, h.wish, err = c.judge(r, w)
 		if err != nil || h.at.Type == grant.Lanyard || h.wish.Key() == asked {
 			return h, err
 		}
@@ -132,7 +134,8 @@ func (c *Custody) good(h held, w TokenWish, refreshed *flight, begun time.Time) 
 
 // judge says whether the grant can yield what is wished for, and fills in the wish. A wish for exactly
 // what the grant is comes back empty.
-func (c *Custody) judge(one credential.Credential, f grant.Family, w grant.Wish) (*site, grant.Wish, error) {
+func (c *Custody) judge(r grant.Ready, w grant.Wish) (*site, grant.Wish, error) {
+	one := r.Credential
 	spec, err := grant.ParseSpec(one.Spec)
 	if err != nil {
 		return nil, w, err
@@ -143,8 +146,8 @@ func (c *Custody) judge(one credential.Credential, f grant.Family, w grant.Wish)
 	if err := one.Refusal(c.now()); err != nil {
 		return nil, w, err
 	}
-	if f.Health == grant.NeedsSignIn {
-		return nil, w, fault.New(fault.Conflict, "%s refuses this grant since %s: %s", spec.Provider, f.HealthSince.Format(time.RFC3339), f.Detail).
+	if r.Health == grant.NeedsSignIn {
+		return nil, w, fault.New(fault.Conflict, "%s refuses this grant since %s: %s", spec.Provider, r.HealthSince.Format(time.RFC3339), r.Detail).
 			WithHint("sign in again: lanyard token approve %s", spec.Provider)
 	}
 	narrow, err := spec.Narrow(w)
@@ -155,31 +158,32 @@ func (c *Custody) judge(one credential.Credential, f grant.Family, w grant.Wish)
 	if at != nil && at.Type == grant.Lanyard {
 		return at, narrow, err
 	}
-	if err == nil && narrow.Key() == (grant.Wish{Scopes: spec.Scopes, Audiences: spec.Audiences}).Key() {
+	if err == nil && w.Key() != "" && narrow.Key() == (grant.Wish{Scopes: spec.Scopes, Audiences: spec.Audiences}).Key() {
 		w = grant.Wish{}
 	}
 	return at, w, err
 }
 
 // mint has our own issuer make a token. There is no refresh token behind it, and nothing to be kept.
-func (c *Custody) mint(ctx context.Context, one credential.Credential, w grant.Wish) (grant.Tokens, error) {
+func (c *Custody) mint(ctx context.Context, h held) (Delivered, error) {
 	if c.Mint == nil {
-		return grant.Tokens{}, fault.New(fault.Unavailable, "this server makes no tokens of its own").WithHint("ask the people who run it")
+		return Delivered{}, fault.New(fault.Unavailable, "this server makes no tokens of its own").WithHint("ask the people who run it")
 	}
-	return c.Mint.Mint(ctx, one, w)
+	t, err := c.Mint.Mint(ctx, h.credential, h.wish)
+	return h.deliver(t), err
 }
 
 // fallback hands out what is kept where nothing newer can be had now.
-func (c *Custody) fallback(h held, w TokenWish, why error) (grant.Tokens, error) {
+func (c *Custody) fallback(h held, w TokenWish, why error) (Delivered, error) {
 	now := c.now()
 	switch {
 	case why == nil:
 		why = fault.New(fault.Unavailable, "%s gave a token that is over already", h.at.Name()).WithHint("tell the people who run this server: the clocks may differ")
 	case !w.Force && h.kept.Valid(now) && fault.CodeOf(why) == fault.Unavailable:
 		c.noteUse(h.credential.ID, h.wish, h.kept, now)
-		return h.kept.Tokens, nil
+		return h.deliver(h.kept.Tokens), nil
 	}
-	return grant.Tokens{}, why
+	return Delivered{}, why
 }
 
 // noteUse remembers that somebody asked for k, to be written down later: only what is in use is

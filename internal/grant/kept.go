@@ -45,6 +45,16 @@ func (k Kept) InUse(now time.Time) bool { return now.Sub(k.UsedAt) < 2*k.life() 
 // Stale reports whether UsedAt is so old that another use is worth writing down.
 func (k Kept) Stale(now time.Time) bool { return now.Sub(k.UsedAt) > k.life()/4 }
 
+// Ready is a token that is kept ready, and what says whether it may be handed out.
+type Ready struct {
+	Credential credential.Credential // without what does not say that
+	// Health, HealthSince and Detail are the family's.
+	Health      Health
+	HealthSince time.Time
+	Detail      string
+	Kept        Kept // without its Wish and DueAt
+}
+
 // A Use is somebody's asking for a token of the wish with this key.
 type Use struct {
 	GrantID, Wish string

@@ -67,18 +67,9 @@ func (a *API) token(c *call.Call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return api.Token{Schema: api.SchemaToken, CredentialID: got.GrantID, Provider: got.Provider, Issuer: a.issuerOf(c, got.Provider),
+	return api.Token{Schema: api.SchemaToken, CredentialID: got.GrantID, Provider: got.Provider, Issuer: a.Custody.Providers[got.Provider].Issuer,
 		AccessToken: got.Access, TokenType: "Bearer", ExpiresAt: got.AccessExpiresAt,
 		ExpiresIn: max(0, int64(got.AccessExpiresAt.Sub(a.Now())/time.Second)), Scopes: some(got.Scopes), Audiences: got.Audiences}, nil
-}
-
-// issuerOf is what the provider calls itself.
-func (a *API) issuerOf(c *call.Call, provider string) string {
-	all := a.Custody.List(c.Context())
-	if i := slices.IndexFunc(all, func(p custody.ProviderStatus) bool { return p.ID == provider }); i >= 0 {
-		return all[i].Issuer
-	}
-	return ""
 }
 
 func (a *API) narrow(c *call.Call) (any, error) {

@@ -113,6 +113,32 @@ func TestWhoIsOvertakenWritesNothing(t *testing.T) {
 	})
 }
 
+func TestWhatIsReady(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		c := w.approved(t, 1, time.Hour)
+		whole, f, k, err := w.Grant(t.Context(), c.ID, "")
+		check(t, err)
+		for wish, want := range map[string]grant.Kept{"": k, (grant.Wish{Scopes: []string{"less"}}).Key(): {}} {
+			got, err := w.Ready(t.Context(), c.ID, wish)
+			check(t, err)
+			if got.Kept.Access != want.Access || !got.Kept.AccessExpiresAt.Equal(want.AccessExpiresAt) || !got.Kept.IssuedAt.Equal(want.IssuedAt) ||
+				!got.Kept.UsedAt.Equal(want.UsedAt) || !slices.Equal(got.Kept.Scopes, want.Scopes) {
+				t.Errorf("wish %q: %+v, want %+v", wish, got.Kept, want)
+			}
+			if one := got.Credential; one.ID != c.ID || one.OwnerID != whole.OwnerID || one.Status != whole.Status || !one.ExpiresAt.Equal(whole.ExpiresAt) ||
+				string(one.Spec) != string(whole.Spec) || got.Health != f.Health || !got.HealthSince.Equal(f.HealthSince) {
+				t.Errorf("wish %q: %+v", wish, got)
+			}
+		}
+		_, err = w.Ready(t.Context(), "crd_none", "")
+		refused(t, err, fault.NotFound)
+		_, err = w.InsertCredential(t.Context(), key(7), secretOf(1), did("s3key.create", key(7).ID))
+		check(t, err)
+		_, err = w.Ready(t.Context(), key(7).ID, "") // no grant
+		refused(t, err, fault.NotFound)
+	})
+}
+
 func TestWishesAreBounded(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		c := w.approved(t, 1, time.Hour)
