@@ -14,17 +14,15 @@ import (
 	"time"
 
 	"github.com/lanyardhq/lanyard/internal/grant"
+	"github.com/lanyardhq/lanyard/internal/outgoing"
 )
 
 const (
-	deadline    = 10 * time.Second // of one request with its answer
-	maxBody     = 1 << 20          // of an answer
-	connections = 100              // kept open to one provider
-	maxPatient  = time.Hour        // the longest Retry-After that we believe
+	connections = 100       // kept open to one provider
+	maxPatient  = time.Hour // the longest Retry-After that we believe
 )
 
-// wire carries requests to one provider: each once, with a deadline, without following redirects,
-// since all addresses are known.
+// wire carries requests to one provider, each once.
 type wire struct {
 	client *http.Client
 	now    func() time.Time
@@ -39,19 +37,7 @@ func newWire(transport http.RoundTripper, now func() time.Time) wire {
 			transport = many
 		}
 	}
-	return wire{now: now, client: &http.Client{Timeout: deadline, Transport: bounded{transport},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
-}
-
-// bounded cuts answers off that are too large.
-type bounded struct{ next http.RoundTripper }
-
-func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
-	resp, err := b.next.RoundTrip(r)
-	if err == nil {
-		resp.Body = http.MaxBytesReader(nil, resp.Body, maxBody)
-	}
-	return resp, err
+	return wire{now: now, client: outgoing.Client(transport)}
 }
 
 // answer is what a provider said.

@@ -21,7 +21,6 @@ const (
 	rediscover  = 6 * time.Hour   // how old a discovery document may grow
 	retryAfter  = 5 * time.Second // how long a failed discovery is not repeated
 	refetchKeys = time.Minute     // how long a key set is not fetched again
-	maxBody     = 1 << 20
 )
 
 // Client is us at one provider. It is safe for concurrent use.
@@ -139,26 +138,6 @@ func (u *Client) down(err error) error {
 	f := fault.New(fault.Unavailable, "%s does not answer", u.Title).WithHint("try again in a minute, or sign in another way").WithCause(err)
 	f.RetryAfter = retryAfter
 	return f
-}
-
-// newHTTPClient makes the client for requests to one provider: 10 seconds, answers of at most 1 MiB,
-// and no redirects, since all its addresses are known.
-func newHTTPClient(base http.RoundTripper) *http.Client {
-	if base == nil {
-		base = http.DefaultTransport
-	}
-	return &http.Client{Timeout: 10 * time.Second, Transport: bounded{base},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-}
-
-type bounded struct{ next http.RoundTripper }
-
-func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
-	resp, err := b.next.RoundTrip(r)
-	if err == nil {
-		resp.Body = http.MaxBytesReader(nil, resp.Body, maxBody)
-	}
-	return resp, err
 }
 
 // patient answers from memory when the key set is asked for again within a minute: go-oidc

@@ -20,6 +20,7 @@ import (
 
 	"github.com/lanyardhq/lanyard/internal/fault"
 	"github.com/lanyardhq/lanyard/internal/identity"
+	"github.com/lanyardhq/lanyard/internal/outgoing"
 	"github.com/lanyardhq/lanyard/material"
 )
 
@@ -110,7 +111,7 @@ func New(p Provider, redirect string, transport http.RoundTripper, now func() ti
 			return nil, fault.New(fault.Invalid, "provider %q: rule %d for projects: %v", p.ID, i+1, err)
 		}
 	}
-	return &Client{Provider: p, rules: rules, style: style, now: now, client: newHTTPClient(transport), redirect: redirect}, nil
+	return &Client{Provider: p, rules: rules, style: style, now: now, client: outgoing.Client(transport), redirect: redirect}, nil
 }
 
 // check judges all but the rules.
