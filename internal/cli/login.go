@@ -36,6 +36,7 @@ confirm on any other device elsewhere.`,
 				if who, ok := a.already(ctx, server); ok {
 					return a.Show(console.Result{Document: who, Values: []string{who.Name}, Text: func() {
 						a.Done("Already signed in as %s%s. Use --force for a new sign-in.", console.Clean(who.Name), a.until(who.ExpiresAt))
+						a.notices(server, who)
 					}})
 				}
 			}
@@ -141,6 +142,7 @@ func (a *app) signedIn(ctx context.Context, server string, p *signin.Provider, t
 		if len(who.Projects) > 0 {
 			a.Print("  Projects: %s", projectNames(who.Projects))
 		}
+		a.notices(server, who)
 	}})
 	if place == signin.InFile {
 		a.Say("  Stored in a file that only you can read (%s): no keyring answers here", a.StateDir())
@@ -152,6 +154,16 @@ func (a *app) signedIn(ctx context.Context, server string, p *signin.Provider, t
 		a.Say("Next: lanyard configure rclone --project %s", who.Projects[0].Name)
 	}
 	return err
+}
+
+// notices tells what happened while the person was away, a line each.
+func (a *app) notices(server string, who api.WhoAmI) {
+	for _, n := range who.Notices {
+		a.Warn("%s: %s", a.At(n.At), console.Clean(n.Text))
+	}
+	if len(who.Notices) > 0 {
+		a.Say("  What to do, and to have it dismissed: %s/account", server)
+	}
 }
 
 // until is " until Sat 21 Nov 2026, 23:10 EET".
@@ -251,6 +263,7 @@ func (a *app) whoami() *cobra.Command {
 				a.Fields([][2]string{{"name", who.Name}, {"kind", who.Kind}, {"account", who.AccountID}, {"e-mail", who.Email},
 					{"signed in by", who.Issuer}, {"server", c.Server()}, {"session ends", a.When(who.ExpiresAt)},
 					{"scopes", strings.Join(who.Scopes, " ")}, {"projects", projectNames(who.Projects)}})
+				a.notices(c.Server(), who)
 			}})
 		}}
 }

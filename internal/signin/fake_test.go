@@ -28,6 +28,7 @@ type issuer struct {
 	device    []string // error codes to answer to polls, in order; then tokens
 	forms     []url.Values
 	down      bool
+	why       string // what it says of the end of a session
 }
 
 func (i *issuer) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -71,6 +72,9 @@ func (i *issuer) token(form url.Values) *http.Response {
 		i.refreshes++
 		if i.refresh == "" || form.Get("refresh_token") != i.refresh {
 			i.reused, i.refresh = i.refresh != "", ""
+			if i.why != "" {
+				return i.answer(400, map[string]string{"error": "invalid_grant", "error_description": i.why, "error_uri": server + "/account"})
+			}
 			return refuse("invalid_grant")
 		}
 	case "urn:ietf:params:oauth:grant-type:device_code":

@@ -131,6 +131,8 @@ func (p *Provider) answer(r *http.Request, into any) (status int, err error) {
 type oauthError struct {
 	Code        string `json:"error"`
 	Description string `json:"error_description"`
+	// Page is where the person is told more; only then is the description for them.
+	Page string `json:"error_uri"`
 }
 
 // Error implements error with the code alone; descriptions are for people.
@@ -139,6 +141,9 @@ func (e oauthError) Error() string { return e.Code }
 func (e oauthError) fault(status int) error {
 	f := fault.New(fault.Internal, "the server refused the sign-in: %s", e.Code)
 	switch {
+	case e.Code == "invalid_grant" && e.Page != "" && e.Description != "":
+		f = fault.New(fault.Unauthenticated, "%s", strings.ToValidUTF8(e.Description[:min(len(e.Description), 300)], "")).
+			WithHint("what happened stands at %s", e.Page)
 	case e.Code == "invalid_grant":
 		f = fault.New(fault.Unauthenticated, "the session has ended")
 	case e.Code == "access_denied":

@@ -50,6 +50,8 @@ type record struct {
 	SignIn
 	Place  Place   `json:"place"`
 	Tokens *Tokens `json:"tokens,omitempty"`
+	// Ended is what the server said of why the sign-in is over: then there are no tokens any more.
+	Ended string `json:"ended,omitempty"`
 }
 
 // Provider returns the OAuth client of the issuer that gave the sign-in its tokens.
@@ -89,7 +91,7 @@ func (s *Store) Find(server string) (SignIn, error) {
 // be renewed, one process does so and the others wait for it; the new tokens are on disk before
 // anybody uses them, and a renewal once begun is finished even if ctx ends, because a refresh
 // token that is used twice ends the session. A session that is over is forgotten and yields an
-// Unauthenticated fault.
+// Unauthenticated fault. If the server said why, that is said again until Remove or Save.
 func (s *Store) Token(ctx context.Context, server string) (material.Secret, error) {
 	t, _, err := s.fresh(server)
 	if err == nil || !errors.Is(err, errStale) {
@@ -115,6 +117,9 @@ func (s *Store) Present(server string) (material.Secret, error) {
 func (s *Store) Remove(ctx context.Context, server string) (in SignIn, t Tokens, err error) {
 	err = s.exclusive(ctx, server, func(context.Context) error {
 		r, err := s.read(server)
+		if r.Ended != "" {
+			err = errors.Join(err, s.forget(r))
+		}
 		if err != nil {
 			return err
 		}
@@ -147,12 +152,12 @@ func (s *Store) renew(ctx context.Context, server string) (Tokens, error) {
 		return t, err
 	}
 	if t.Refresh == "" {
-		return Tokens{}, s.end(in)
+		return Tokens{}, s.end(in, nil)
 	}
 	next, err := s.Provider(in).Refresh(ctx, t.Refresh)
 	switch {
 	case fault.CodeOf(err) == fault.Unauthenticated:
-		return Tokens{}, s.end(in)
+		return Tokens{}, s.end(in, err)
 	case err != nil:
 		return Tokens{}, err
 	case next.Refresh == "":
@@ -162,9 +167,20 @@ func (s *Store) renew(ctx context.Context, server string) (Tokens, error) {
 	return next, err
 }
 
-// end forgets a sign-in that is over and says so.
-func (s *Store) end(in SignIn) error {
-	return errors.Join(s.over(in, "has ended"), s.forget(record{SignIn: in, Place: InKeyring}))
+// end forgets a sign-in that is over and says so. Why the server said that it is, is kept in its place:
+// the program that heard it may have nobody to tell.
+func (s *Store) end(in SignIn, refusal error) error {
+	r := record{SignIn: in, Place: InKeyring}
+	err := s.forget(r)
+	if told := fault.Public(refusal); told.Hint != "" {
+		r.Ended = told.Message + "; " + told.Hint
+		return errors.Join(s.ended(r), s.write(r), err)
+	}
+	return errors.Join(s.over(in, "has ended"), err)
+}
+
+func (s *Store) ended(r record) error {
+	return fault.New(fault.Unauthenticated, "%s", r.Ended).WithHint("sign in again: lanyard login --server %s", r.Server)
 }
 
 func (s *Store) over(in SignIn, why string) error {
@@ -184,14 +200,18 @@ func (s *Store) put(in SignIn, t Tokens) (Place, error) {
 			r.Place, r.Tokens = InKeyring, nil
 		}
 	}
+	return r.Place, s.write(r)
+}
+
+func (s *Store) write(r record) error {
 	text, err := json.MarshalIndent(r, "", " ")
 	if err != nil {
-		return "", fmt.Errorf("encode sign-in: %w", err)
+		return fmt.Errorf("encode sign-in: %w", err)
 	}
-	if err := deliver.Replace(s.path(in.Server), text); err != nil {
-		return "", fmt.Errorf("store sign-in: %w", err)
+	if err := deliver.Replace(s.path(r.Server), text); err != nil {
+		return fmt.Errorf("store sign-in: %w", err)
 	}
-	return r.Place, nil
+	return nil
 }
 
 func (s *Store) read(server string) (record, error) {
@@ -214,6 +234,9 @@ func (s *Store) read(server string) (record, error) {
 	}
 	if json.Unmarshal(text, &r) != nil || r.Server != server || (r.Place == InFile) != (r.Tokens != nil) {
 		return r, fault.New(fault.Unauthenticated, "%s cannot be understood", path).WithHint("sign in again: lanyard login --server %s", server)
+	}
+	if r.Ended != "" {
+		return r, s.ended(r)
 	}
 	return r, nil
 }

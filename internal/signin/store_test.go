@@ -184,6 +184,40 @@ func TestSessionThatIsOverIsForgotten(t *testing.T) {
 	}
 }
 
+// What the server says of the end of a session is said until there is another, to every program.
+func TestWhyASessionIsOverIsKept(t *testing.T) {
+	for name, k := range map[string]signin.Keyring{"in a file": nil, "in a keyring": &ring{held: map[string]material.Secret{}}} {
+		t.Run(name, func(t *testing.T) {
+			at, i := now, &issuer{why: "this sign-in was ended " + strings.Repeat("x", 400)}
+			s, _ := signedIn(t, i, k, &at)
+			i.refresh = "" // ended at the server
+			at = now.Add(time.Hour)
+			told := func(err error) {
+				t.Helper()
+				f := fault.Public(err)
+				if f.Code != fault.Unauthenticated || !strings.HasPrefix(f.Message, "this sign-in was ended xxx") || !strings.HasSuffix(f.Message, "xxx; what happened stands at "+server+"/account") ||
+					len(f.Message) > 400 || f.Hint != "sign in again: lanyard login --server "+server {
+					t.Errorf("got %v (%s)", err, f.Hint)
+				}
+			}
+			for range 2 {
+				_, err := s.Token(t.Context(), server)
+				told(err)
+			}
+			_, err := s.Find(server)
+			told(err)
+			if left := onDisk(t, s.Dir); i.refreshes != 1 || strings.Contains(left, "refresh-1") || strings.Contains(left, "access-1") {
+				t.Errorf("asked %d times; on disk %s", i.refreshes, left)
+			}
+			_, _, err = s.Remove(t.Context(), server)
+			told(err)
+			if _, err = s.Find(server); fault.CodeOf(err) != fault.Unauthenticated || !strings.Contains(err.Error(), "you are not signed in") {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
 func TestServerThatIsDownEndsNothing(t *testing.T) {
 	at, i := now, &issuer{}
 	s, _ := signedIn(t, i, nil, &at)

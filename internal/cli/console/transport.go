@@ -44,6 +44,10 @@ type observed struct {
 
 func (o observed) RoundTrip(r *http.Request) (*http.Response, error) {
 	defer o.c.Wait("Waiting for " + r.URL.Host + "…")()
+	if r.Header.Get("User-Agent") == "" { // the server shows people which programs came
+		r = r.Clone(r.Context())
+		r.Header.Set("User-Agent", o.c.UserAgent())
+	}
 	if !o.c.Debug {
 		return o.next.RoundTrip(r)
 	}
