@@ -1,9 +1,7 @@
 package mytoken
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +13,7 @@ import (
 
 	"github.com/lanyardhq/lanyard/internal/caller"
 	"github.com/lanyardhq/lanyard/internal/delegation"
+	"github.com/lanyardhq/lanyard/internal/reply"
 	"github.com/lanyardhq/lanyard/internal/subgrant"
 )
 
@@ -105,7 +104,7 @@ func (f *Facade) answer(w http.ResponseWriter, c *call, handle handler) (status 
 	if err != nil {
 		return 0, err
 	}
-	return write(w, http.StatusOK, v)
+	return reply.JSON(w, http.StatusOK, v)
 }
 
 func unread(err error) error {
@@ -113,24 +112,6 @@ func unread(err error) error {
 		return &delegation.Error{Status: http.StatusRequestEntityTooLarge, Code: "invalid_request", Description: "the request is larger than 64 KiB"}
 	}
 	return delegation.Invalid("the request did not arrive completely")
-}
-
-// write sends an answer. It fails before anything is sent, or never.
-func write(w http.ResponseWriter, status int, v any) (int, error) {
-	if v == nil {
-		w.WriteHeader(http.StatusNoContent)
-		return http.StatusNoContent, nil
-	}
-	var text bytes.Buffer
-	e := json.NewEncoder(&text)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(v); err != nil {
-		return 0, fmt.Errorf("encode answer: %w", err)
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_, _ = w.Write(text.Bytes()) // the client may have left: nothing to do about it
-	return status, nil
 }
 
 // refusal is how every error looks: clients cannot read any other.
@@ -147,7 +128,7 @@ func refuse(w http.ResponseWriter, err error) int {
 	if e.Status == http.StatusUnauthorized {
 		w.Header().Set("WWW-Authenticate", "Bearer") // RFC 9110 §15.5.2
 	}
-	_, _ = write(w, e.Status, refusal{e.Code, e.Description}) // strings encode
+	_, _ = reply.JSON(w, e.Status, refusal{e.Code, e.Description}) // strings encode
 	return e.Status
 }
 

@@ -4,7 +4,6 @@
 package call
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -21,6 +20,7 @@ import (
 	"github.com/lanyardhq/lanyard/api"
 	"github.com/lanyardhq/lanyard/internal/fault"
 	"github.com/lanyardhq/lanyard/internal/identity"
+	"github.com/lanyardhq/lanyard/internal/reply"
 	"github.com/lanyardhq/lanyard/material"
 )
 
@@ -104,31 +104,18 @@ func (r Route) answer(w http.ResponseWriter, c *Call, identify Identifier) (v an
 
 // write sends an answer. It fails before anything is sent, or never.
 func write(w http.ResponseWriter, v any) (status int, err error) {
-	status = http.StatusOK
 	switch t := v.(type) {
-	case nil:
-		w.WriteHeader(http.StatusNoContent)
-		return http.StatusNoContent, nil
 	case File:
 		w.Header().Set("Content-Type", t.Type)
 		if t.Name != "" {
 			w.Header().Set("Content-Disposition", fmt.Sprintf("attachment; filename=%q", t.Name))
 		}
 		_, _ = io.WriteString(w, t.Text.Reveal()) // the caller may have left: nothing to do about it
-		return status, nil
+		return http.StatusOK, nil
 	case Created:
-		v, status = t.Answer, http.StatusCreated
+		return reply.JSON(w, http.StatusCreated, t.Answer)
 	}
-	var text bytes.Buffer
-	e := json.NewEncoder(&text)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(v); err != nil {
-		return 0, fmt.Errorf("encode answer: %w", err)
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_, _ = w.Write(text.Bytes())
-	return status, nil
+	return reply.JSON(w, http.StatusOK, v)
 }
 
 // refuse sends the problem document for err.
