@@ -50,7 +50,7 @@ func TestAgentJourney(t *testing.T) {
 			t.Errorf("the agent ended with %v", err)
 		}
 	}()
-	wait(t, 10*time.Second, "the agent to write the token", func() bool {
+	wait(t, patience, "the agent to write the token", func() bool {
 		text, err := os.ReadFile(file)
 		return err == nil && strings.Count(string(text), ".") == 2
 	})

@@ -10,7 +10,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/chromedp/cdproto/browser"
 	"github.com/chromedp/cdproto/emulation"
@@ -32,7 +31,7 @@ func chromium(t testing.TB) context.Context {
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	options := []chromedp.ExecAllocatorOption{chromedp.ExecPath(program), chromedp.UserDataDir(dir), chromedp.NoFirstRun, chromedp.NoDefaultBrowserCheck,
-		chromedp.Headless, chromedp.NoSandbox, chromedp.DisableGPU}
+		chromedp.Headless, chromedp.NoSandbox, chromedp.DisableGPU, chromedp.WSURLReadTimeout(patience)}
 	for _, name := range []string{"disable-quic", "disable-background-networking", "disable-component-update", "disable-sync", "disable-dev-shm-usage",
 		"disable-extensions", "disable-default-apps", "hide-scrollbars"} {
 		options = append(options, chromedp.Flag(name, true))
@@ -61,7 +60,7 @@ func (s *site) newTab(t *testing.T, chromium context.Context, js bool) *tab {
 	t.Helper()
 	ctx, cancel := chromedp.NewContext(chromium, chromedp.WithNewBrowserContext())
 	t.Cleanup(cancel)
-	ctx, cancel = context.WithTimeout(ctx, 2*time.Minute)
+	ctx, cancel = context.WithTimeout(ctx, 2*patience)
 	t.Cleanup(cancel)
 	p := &tab{site: s, t: t, ctx: ctx, downloads: t.TempDir()}
 	p.do(chromedp.EmulateViewport(1000, 700))
@@ -97,7 +96,7 @@ func (p *tab) open(path string) int64 {
 // goes runs steps that lead to another page, and returns its status.
 func (p *tab) goes(steps ...chromedp.Action[chromedp.Void]) int64 {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.ctx, 20*time.Second)
+	ctx, cancel := context.WithTimeout(p.ctx, patience)
 	defer cancel()
 	resp, err := chromedp.RunResponse(ctx, steps...)
 	p.check(err)
@@ -116,6 +115,13 @@ func called(text string) chromedp.Search {
 
 func fill(id, text string) chromedp.Action[chromedp.Void] {
 	return chromedp.SendKeys(chromedp.ID(id), text)
+}
+
+// becomes waits until an expression in the page is true.
+func (p *tab) becomes(script string) {
+	p.t.Helper()
+	_, err := chromedp.Run(p.ctx, chromedp.Poll[bool](script, chromedp.WithPollingTimeout(patience)))
+	p.check(err)
 }
 
 // eval returns the value of an expression in the page.
@@ -164,7 +170,7 @@ func (p *tab) signsIn(name string) {
 func (p *tab) downloaded(name string) string {
 	p.t.Helper()
 	path := filepath.Join(p.downloads, name)
-	wait(p.t, 10*time.Second, "the download of "+name, func() bool {
+	wait(p.t, patience, "the download of "+name, func() bool {
 		_, err := os.Stat(path)
 		return err == nil
 	})

@@ -33,7 +33,7 @@ func TestNoSecretLeaks(t *testing.T) {
 	}
 	anna.run(command{args: []string{"exec", "--project", projectA, "--", "true"}}).ok(t)
 	anna.run(command{args: []string{"aws-credential-process", "--project", projectA}}).ok(t)
-	web := &http.Client{Timeout: 10 * time.Second}
+	web := &http.Client{Timeout: patience}
 	var texts strings.Builder
 	for _, name := range []string{"used", "frozen", "deleted"} {
 		k := createKey(t, robot, projectA, name)
@@ -164,7 +164,7 @@ func watchProcesses(ctx context.Context) func() string {
 				}
 				mu.Unlock()
 			}
-			time.Sleep(2 * time.Millisecond)
+			time.Sleep(10 * time.Millisecond) // programs live longer
 		}
 	})
 	return func() string {

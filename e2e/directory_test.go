@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 )
 
 const slapdConfiguration = `include /etc/ldap/schema/core.schema
@@ -78,7 +77,7 @@ func newDirectory(t *testing.T, dir string) (url string, change func(ldif string
 		}
 		return nil
 	}
-	wait(t, 20*time.Second, "slapd", func() bool { return modify("") == nil })
+	wait(t, patience, "slapd", func() bool { return modify("") == nil })
 	return url, func(ldif string) {
 		t.Helper()
 		if err := modify(ldif); err != nil {
@@ -130,7 +129,7 @@ vos:
 	fqans := func() string {
 		return g.run(command{program: "voms-proxy-info2", args: []string{"-fqan", "-file", proxy}, env: g.grid()}).ok(t)
 	}
-	wait(t, 20*time.Second, "the import", func() bool { return ask("ada").code == 0 })
+	wait(t, patience, "the import", func() bool { return ask("ada").code == 0 })
 	if got, want := fqans(), "/climate/Role=NULL/Capability=NULL\n/climate/ocean/Role=NULL/Capability=NULL\n"; got != want {
 		t.Errorf("ada has\n%s", got)
 	}
@@ -139,9 +138,9 @@ vos:
 		t.Errorf("bob has\n%s", got)
 	}
 	change("dn: cn=ocean,dc=lanyard,dc=test\nchangetype: modify\ndelete: member\nmember: uid=ada,dc=lanyard,dc=test\n")
-	wait(t, 20*time.Second, "ada to lose the group", func() bool { ask("ada").ok(t); return !strings.Contains(fqans(), "ocean") })
+	wait(t, patience, "ada to lose the group", func() bool { ask("ada").ok(t); return !strings.Contains(fqans(), "ocean") })
 	change("dn: uid=bob,dc=lanyard,dc=test\nchangetype: delete\n")
-	wait(t, 20*time.Second, "bob to leave", func() bool { return ask("bob").code != 0 })
+	wait(t, patience, "bob to leave", func() bool { return ask("bob").code != 0 })
 	ask("bob").fails(t, "User unknown to this VO")
 
 	records := g.run(command{args: []string{"admin", "--socket", filepath.Join(g.site.dir, "data/admin.sock"), "audit", "--json"}}).ok(t)

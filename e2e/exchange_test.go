@@ -73,7 +73,7 @@ func (h *hub) signsIn(p *person) *oauth2.Token {
 	if q.Get("code") == "" || q.Get("state") != "state" {
 		h.t.Fatalf("the sign-in ended at %s", resp.Request.URL)
 	}
-	ctx, cancel := context.WithTimeout(h.t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(h.t.Context(), patience)
 	defer cancel()
 	token, err := h.Exchange(ctx, q.Get("code"), oauth2.VerifierOption(verifier))
 	if err != nil {

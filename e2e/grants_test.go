@@ -239,10 +239,10 @@ func TestGrantJourney(t *testing.T) {
 
 	anna.lanyard("token", "revoke", "nop", "--yes")
 	anna.run(command{args: []string{"token", "get", "nop"}}).fails(t, "lanyard token approve nop")
-	wait(t, 10*time.Second, "the provider to be told", func() bool {
+	wait(t, patience, "the provider to be told", func() bool {
 		return g.whoseAt(renewed) == "" // this provider ends access tokens with their grant
 	})
-	wait(t, 10*time.Second, "the end", func() bool {
+	wait(t, patience, "the end", func() bool {
 		var ended api.Credential
 		fields(t, anna.lanyard("token", "show", asked.CredentialID, "--json"), &ended)
 		return ended.State == "ended"

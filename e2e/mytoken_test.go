@@ -9,7 +9,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	mytokenapi "github.com/oidc-mytoken/api/v0"
 	mytokenlib "github.com/oidc-mytoken/lib"
@@ -108,7 +107,7 @@ func TestMyTokenServerAsProvider(t *testing.T) {
 		before := here.shows(asked.CredentialID)
 		consent := here.onward(here.browse(page, url.Values{"decision": {"approve"}}))
 		at = there.agrees(consent)
-		wait(t, 30*time.Second, "the mytoken", func() bool {
+		wait(t, patience, "the mytoken", func() bool {
 			now := here.shows(asked.CredentialID)
 			return now.State == "active" && now.Grant.Health == "fine" && now.Grant.RenewedAt.After(before.Grant.RenewedAt)
 		})
@@ -144,8 +143,8 @@ func TestMyTokenServerAsProvider(t *testing.T) {
 
 	// What is revoked here is revoked there.
 	here.lanyard("token", "revoke", "mt", "--yes")
-	wait(t, 20*time.Second, "the other server to be told", func() bool { return there.shows(atA).inForce() == 0 })
-	wait(t, 20*time.Second, "the end", func() bool { return here.shows(id).State == "ended" })
+	wait(t, patience, "the other server to be told", func() bool { return there.shows(atA).inForce() == 0 })
+	wait(t, patience, "the end", func() bool { return here.shows(id).State == "ended" })
 	b.stop()
 	if strings.Contains(b.log.String(), token) {
 		t.Error("a token is in the server's log")
@@ -278,9 +277,11 @@ func TestDeclinedAtTheProvider(t *testing.T) {
 	}
 
 	waits := make(chan result, 1)
-	go func() { waits <- anna.run(command{args: []string{"token", "approve", "nop", "--no-qr", "--name", "jobs"}}) }()
+	go func() {
+		waits <- anna.run(command{args: []string{"token", "approve", "nop", "--no-qr", "--name", "jobs"}})
+	}()
 	var waiting string
-	wait(t, time.Minute, "the command to ask", func() bool {
+	wait(t, patience, "the command to ask", func() bool {
 		list, err := anna.api().ListCredentials(t.Context(), client.CredentialFilter{Kind: "grant"})
 		for _, k := range list.Items {
 			if k.Name == "jobs" {

@@ -117,9 +117,7 @@ func certificateByKeyboard(t *testing.T, g *gridSite, chromium context.Context) 
 	p.enter()
 	p.tabTo(`a[href*="way=certificate"]`)
 	p.enter()
-	if _, err := chromedp.Run(p.ctx, chromedp.Poll[bool](`document.activeElement.id == "name"`)); err != nil {
-		t.Fatal(err)
-	}
+	p.becomes(`document.activeElement.id == "name"`)
 	keys("made by keyboard")
 	p.tabTo(`#voms`)
 	keys("climate")

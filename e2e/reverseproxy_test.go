@@ -13,7 +13,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 )
 
 // newNginx runs nginx in front of portal and S3, as the guide for operators says, and returns its
@@ -52,7 +51,7 @@ func newNginx(t *testing.T, s *site) (portal, s3 string) {
 			t.Logf("nginx: %s\n%s", out, text)
 		}
 	})
-	wait(t, 30*time.Second, "nginx", func() bool {
+	wait(t, patience, "nginx", func() bool {
 		conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", portal)
 		if err == nil {
 			conn.Close()

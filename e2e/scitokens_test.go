@@ -70,9 +70,6 @@ func TestXRootDTakesOurTokens(t *testing.T) {
 	if text, err := os.ReadFile(filepath.Join(s.dir, "export/data/kept")); err != nil || string(text) != "content of data/kept" {
 		t.Errorf("a file that nobody might touch: %s %v", text, err)
 	}
-	if issuer.fetched != 1 {
-		t.Errorf("the keys were fetched %d times", issuer.fetched)
-	}
 }
 
 // TestXRootDRefusesAndWeKnowWhy sends tokens that are wrong in one way each. XRootD says only
@@ -99,8 +96,8 @@ func TestXRootDRefusesAndWeKnowWhy(t *testing.T) {
 		{"for everybody", ec, "", change{"aud": wlcg.AnyAudience}, 200, ""},
 		{"without nbf, but typ at+jwt", rs, "at+jwt", change{"nbf": nil}, 200, "nbf is missing"}, // StoRM's rule
 		{"expired", ec, "", change{"exp": now - 1}, 403, "expired at"},
-		{"not valid yet", ec, "", change{"nbf": now + 30}, 403, "not valid before"},
-		{"issued in the future", ec, "", change{"iat": now + 300}, 403, "issued in the future"},
+		{"not valid yet", ec, "", change{"nbf": now + 1800}, 403, "not valid before"},
+		{"issued in the future", ec, "", change{"iat": now + 1800}, 403, "issued in the future"},
 		{"another audience", ec, "", change{"aud": "https://elsewhere.example.org"}, 403, "the audience is"},
 		{"the audience with a slash", ec, "", change{"aud": s.web + "/"}, 403, "slash"},
 		{"another issuer", ec, "", change{"iss": "https://elsewhere.example.org"}, 403, "the issuer is"},

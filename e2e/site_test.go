@@ -2,11 +2,11 @@ package e2e
 
 import (
 	"bytes"
-	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
+	mathrand "math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/cookiejar"
@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -154,7 +155,7 @@ func (s *site) start() {
 	if err := s.cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}
-	wait(s.t, 30*time.Second, "the server to be ready", func() bool {
+	wait(s.t, patience, "the server to be ready", func() bool {
 		resp, err := (&http.Client{Transport: s.transport}).Get(s.portal + "/readyz")
 		if err != nil {
 			return false
@@ -208,7 +209,7 @@ func (s *site) signIn(name string) *person {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	p := &person{site: s, name: name, home: home, jar: &http.Client{Jar: jar, Timeout: 20 * time.Second, Transport: s.transport}}
+	p := &person{site: s, name: name, home: home, jar: &http.Client{Jar: jar, Timeout: patience, Transport: s.transport}}
 	p.browse("/login/local", url.Values{"user": {name}, "password": {s.password[name]}, "next": {"/projects"}})
 	cmd := p.cmdline(command{args: []string{"login", "--server", s.portal, "--device"}})
 	out := &journal{}
@@ -217,7 +218,7 @@ func (s *site) signIn(name string) *person {
 		s.t.Fatal(err)
 	}
 	var code string
-	wait(s.t, 10*time.Second, "a device code", func() bool {
+	wait(s.t, patience, "a device code", func() bool {
 		code = regexp.MustCompile(`[0-9A-Z]{4}-[0-9A-Z]{4}`).FindString(out.String())
 		return code != ""
 	})
@@ -260,7 +261,6 @@ type command struct {
 	args    []string
 	stdin   string
 	env     []string
-	within  time.Duration
 }
 
 // A result is how a command ended.
@@ -302,10 +302,7 @@ func (p *person) run(c command) result {
 	if err := cmd.Start(); err != nil {
 		p.t.Fatalf("%v: make test installs every client", err)
 	}
-	if c.within == 0 {
-		c.within = 2 * time.Minute
-	}
-	timer := time.AfterFunc(c.within, func() { _ = cmd.Process.Kill() })
+	timer := time.AfterFunc(patience, func() { _ = cmd.Process.Kill() })
 	err := cmd.Wait()
 	timer.Stop()
 	r := result{c, out.String(), stderr.String(), 0}
@@ -353,6 +350,9 @@ func peer(t testing.TB, name string) string {
 	return path
 }
 
+// patience is how long a busy machine may take for anything. What has a bound of its own says so.
+const patience = 3 * time.Minute
+
 // wait polls until f holds: for programs that cannot tell us.
 func wait(t testing.TB, within time.Duration, what string, f func() bool) {
 	t.Helper()
@@ -363,23 +363,30 @@ func wait(t testing.TB, within time.Duration, what string, f func() bool) {
 	}
 }
 
-func freePorts(t testing.TB, n int) []string {
+// given are the ports that a test has.
+var given sync.Map
+
+// freePorts returns ports of this machine that no other test has. They are below those that the
+// kernel gives to whoever asks for any, or connects: so they stay free until a server takes them, and
+// while it is away.
+func freePorts(t testing.TB, n int) (ports []string) {
 	t.Helper()
-	var ports []string
-	var open []net.Listener
-	for range n {
-		l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
+	for range 1000 {
+		port := strconv.Itoa(10_000 + mathrand.IntN(20_000))
+		if _, taken := given.LoadOrStore(port, true); taken {
+			continue
 		}
-		open = append(open, l)
-		_, port, _ := net.SplitHostPort(l.Addr().String())
-		ports = append(ports, port)
-	}
-	for _, l := range open {
+		l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", ":"+port)
+		if err != nil {
+			continue
+		}
 		l.Close()
+		if ports = append(ports, port); len(ports) == n {
+			return ports
+		}
 	}
-	return ports
+	t.Fatal("no port is free")
+	return nil
 }
 
 // A journal keeps what a program prints.

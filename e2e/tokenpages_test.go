@@ -35,7 +35,7 @@ func TestTokenPages(t *testing.T) {
 func (p *tab) comesBack() {
 	p.t.Helper()
 	for began := time.Now(); !strings.HasPrefix(p.path(), "/tokens/crd_"); {
-		if time.Since(began) > 20*time.Second {
+		if time.Since(began) > patience {
 			p.t.Fatalf("the way through the provider ended at %s:\n%s", p.path(), p.text())
 		}
 	}
@@ -91,7 +91,7 @@ func approvalJourney(t *testing.T, g *grantSite, chromium context.Context) {
 	p.goes(p.click("End it"))
 	p.says("It has ended", "never comes back")
 	anna.run(command{args: []string{"token", "get", id, "--force"}}).fails(t)
-	wait(t, 20*time.Second, "the provider's receipt", func() bool {
+	wait(t, patience, "the provider's receipt", func() bool {
 		p.open("/tokens/" + id)
 		return strings.Contains(p.text(), "ended at Independent too")
 	})
@@ -177,8 +177,7 @@ func approvalByKeyboard(t *testing.T, g *grantSite, chromium context.Context) {
 	p.enter()
 	p.tabTo(`a[href*="provider=nop"]`)
 	p.enter()
-	_, err := chromedp.Run(p.ctx, chromedp.Poll[bool](`document.activeElement.id == "name"`))
-	p.check(err)
+	p.becomes(`document.activeElement.id == "name"`)
 	keys("by keyboard")
 	p.tabTo(`input[name="scope"][value="profile"]`)
 	keys(" ") // takes it away

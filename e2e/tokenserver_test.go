@@ -33,9 +33,8 @@ import (
 type tokenIssuer struct {
 	url string
 
-	mu      sync.Mutex
-	keys    wlcg.KeySet
-	fetched int
+	mu   sync.Mutex
+	keys wlcg.KeySet
 }
 
 func newTokenIssuer(t testing.TB) *tokenIssuer {
@@ -66,7 +65,6 @@ func (i *tokenIssuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "/.well-known/openid-configuration":
 		_ = json.NewEncoder(w).Encode(map[string]string{"issuer": i.url, "jwks_uri": i.url + "/jwks"})
 	case "/jwks":
-		i.fetched++
 		_ = json.NewEncoder(w).Encode(i.keys)
 	default:
 		http.NotFound(w, r)
@@ -174,7 +172,7 @@ scitokens.trace all
 	})
 	s.client = &http.Client{Timeout: 30 * time.Second, Transport: fixtureTransport(t)}
 	ready := regexp.MustCompile(`xrootd \S+:\d+ initialization completed`) // parts of it say so earlier
-	wait(t, 30*time.Second, "xrootd", func() bool {
+	wait(t, patience, "xrootd", func() bool {
 		log, _ := os.ReadFile(s.log)
 		return ready.Match(log)
 	})

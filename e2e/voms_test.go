@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/lanyardhq/lanyard/api"
 	"github.com/lanyardhq/lanyard/proxycert/keyfile"
@@ -148,7 +147,7 @@ func TestProxyWithoutACertificate(t *testing.T) {
 	}
 	anna.lanyard("proxy", "delete", "--yes", all.Items[0].ID)
 	crl := filepath.Join(g.dir, "crl.pem")
-	wait(t, 10*time.Second, "an entry in the revocation list", func() bool {
+	wait(t, patience, "an entry in the revocation list", func() bool {
 		if err := os.WriteFile(crl, []byte(g.fetch("/ca/crl.pem")), 0o644); err != nil {
 			t.Fatal(err)
 		}

@@ -85,7 +85,7 @@ ofs.authorize
 			t.Logf("xrootd: %s\n%s", out, log)
 		}
 	})
-	wait(t, 20*time.Second, "xrootd", func() bool {
+	wait(t, patience, "xrootd", func() bool {
 		ping := exec.Command("xrdfs", s.url, "query", "config", "version")
 		ping.Env = append(os.Environ(), "X509_USER_PROXY=/nonexistent", "XRD_CONNECTIONWINDOW=1", "XRD_CONNECTIONRETRY=1")
 		text, _ := ping.CombinedOutput()
