@@ -5,7 +5,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/lanyardhq/lanyard/api"
 	"github.com/lanyardhq/lanyard/internal/provider/providertest"
@@ -52,10 +51,14 @@ func TestProviderGoesAndForgets(t *testing.T) {
 	// The test ends what it starts; the first provider is ended already.
 	o.Direct, o.Port, o.Redirects = true, port, []string{g.portal + "/approvals/callback/nop"}
 	g.provider = providertest.Start(t, o)
-	wait(t, 30*time.Second, "the provider to be asked again", func() bool {
-		_, err := get(true)
-		return err != nil && strings.Contains(err.Error(), "refuses this grant")
+	// Nobody asks for a token meanwhile.
+	wait(t, patience, "the provider to be asked again", func() bool {
+		shown, err := c.ShowGrant(t.Context(), id)
+		return err == nil && shown.Grant.Health == "needs_sign_in"
 	})
+	if _, err := get(true); err == nil || !strings.Contains(err.Error(), "refuses this grant") {
+		t.Errorf("a new token of a grant that the provider has forgotten: %v", err)
+	}
 	if list := anna.lanyard("token", "list"); !strings.Contains(list, "sign in again") {
 		t.Errorf("the list is\n%s", list)
 	}
