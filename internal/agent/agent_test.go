@@ -168,7 +168,7 @@ func (p *person) until(what string, is func() bool) {
 	p.t.Helper()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	late := time.After(20 * time.Second)
+	late := time.After(3 * time.Minute)
 	for !is() {
 		select {
 		case <-tick.C:
