@@ -129,8 +129,12 @@ func (w *world) member(p project.Project, name string, role identity.Role) {
 // as returns the actor that a person or robot is now.
 func (w *world) as(name string) identity.Actor {
 	w.t.Helper()
-	roles, err := w.store.Roles(w.t.Context(), "usr_"+name)
+	members, err := w.store.ListMembers(w.t.Context(), "", "usr_"+name)
 	w.check(err)
+	roles := map[string]identity.Role{}
+	for _, m := range members {
+		roles[m.ProjectID] = m.Role
+	}
 	return identity.Actor{AccountID: "usr_" + name, Name: name, Kind: identity.Person, Roles: roles, RequestID: "req_" + name, Address: "192.0.2.17", Client: "test"}
 }
 

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/lanyardhq/lanyard/internal/fault"
-	"github.com/lanyardhq/lanyard/internal/identity"
 	"github.com/lanyardhq/lanyard/internal/login"
 	"github.com/lanyardhq/lanyard/internal/session"
 )
@@ -45,9 +44,7 @@ type away struct{ login.Store }
 
 var errAway = fault.New(fault.Unavailable, "the database does not answer")
 
-func (away) Session(context.Context, string) (session.Session, session.Token, identity.Account, error) {
-	return session.Session{}, session.Token{}, identity.Account{}, errAway
-}
+func (away) Session(context.Context, string) (session.Proof, error) { return session.Proof{}, errAway }
 
 func (away) Ticket(context.Context, string, string, string, time.Time) (session.Ticket, error) {
 	return session.Ticket{}, errAway

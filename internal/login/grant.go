@@ -157,13 +157,13 @@ func late(granted, named []string) []string {
 // replayed ends the session of a code or refresh token that was used before, and tells its owner. It
 // is ErrGrant, with the reason if that was a refresh token.
 func (l *Login) replayed(ctx context.Context, hash string, r Request) error {
-	s, t, a, err := l.c.Store.Session(ctx, hash)
+	p, err := l.c.Store.Session(ctx, hash)
 	if fault.CodeOf(err) == fault.NotFound {
 		return ErrGrant
 	} else if err != nil {
 		return fmt.Errorf("find session: %w", err)
 	}
-	now := l.now()
+	s, t, a, now := p.Session, p.Token, p.Account, l.now()
 	kind, why, refusal := notice.CodeReused, "authorization code used twice", ErrGrant
 	switch {
 	case t.Use == session.ReusedToken: // somebody noticed before us
@@ -262,7 +262,8 @@ func refreshToken(s session.Session, hash string) session.Token {
 // everybody who holds a part of it (RFC 9700 §4.14.2).
 func (l *Login) Refresh(ctx context.Context, p Redemption, r Request) (Grant, error) {
 	hash := opaque.Digest(p.Proof.Reveal())
-	s, t, a, err := l.find(ctx, p.Proof)
+	found, err := l.find(ctx, p.Proof)
+	s, t := found.Session, found.Token
 	switch {
 	case err != nil && !unproven(err): // the client keeps its token and comes back
 		return Grant{}, err
@@ -279,11 +280,10 @@ func (l *Login) Refresh(ctx context.Context, p Redemption, r Request) (Grant, er
 		}
 	}
 	s.LastSeenAt = l.now()
-	g, tokens, err := l.access(ctx, s, a, p.Mint)
+	g, tokens, err := l.access(ctx, s, found.Account, p.Mint)
 	if err != nil {
 		return Grant{}, err
 	}
-	t.Hash = hash
 	ok, err := l.succeed(ctx, &g, t, p, tokens)
 	if err == nil && !ok {
 		err = l.replayed(ctx, hash, r)
@@ -311,7 +311,9 @@ func (l *Login) succeed(ctx context.Context, g *Grant, t session.Token, p Redemp
 			return ok, wrap("rotate refresh token", err)
 		}
 		// Somebody was first: the salt is theirs.
-		switch _, t, _, err = l.find(ctx, p.Proof); {
+		found, err := l.find(ctx, p.Proof)
+		t = found.Token
+		switch {
 		case unproven(err), err == nil && !l.graceful(t, p.Grace):
 			return false, nil
 		case err != nil:
@@ -326,21 +328,22 @@ func (l *Login) succeed(ctx context.Context, g *Grant, t session.Token, p Redemp
 // Revoke ends the session of an access or refresh token that the client holds (RFC 7009). What is
 // unknown, over or somebody else's is left alone without an error.
 func (l *Login) Revoke(ctx context.Context, clientID string, token material.Secret, r Request) error {
-	s, _, a, err := l.find(ctx, token)
+	p, err := l.find(ctx, token)
 	if err != nil && !unproven(err) {
 		return err
 	}
+	s := p.Session
 	if s.ID == "" || s.ClientID != clientID || s.Kind != session.Client {
 		return nil
 	}
-	return l.end(ctx, actorOf(a, r), s.ID, "revoked by its client")
+	return l.end(ctx, actorOf(p.Account, r), s.ID, "revoked by its client")
 }
 
 // Introspect returns what an access token proves; faults as with Actor.
 func (l *Login) Introspect(ctx context.Context, token material.Secret) (session.Session, session.Token, identity.Account, error) {
-	s, t, a, err := l.find(ctx, token)
-	if err == nil && t.Use != session.AccessToken {
+	p, err := l.find(ctx, token)
+	if err == nil && p.Token.Use != session.AccessToken {
 		err = ended()
 	}
-	return s, t, a, err
+	return p.Session, p.Token, p.Account, err
 }

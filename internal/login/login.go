@@ -31,8 +31,6 @@ type Accounts interface {
 	SignIn(ctx context.Context, a identity.Account, record audit.Record) (identity.Account, error)
 	// Account finds by id.
 	Account(ctx context.Context, id string) (identity.Account, error)
-	// Roles are the account's roles by project id.
-	Roles(ctx context.Context, accountID string) (map[string]identity.Role, error)
 	// ListFrozenProviders names the issuers whose accounts may not sign in.
 	ListFrozenProviders(context.Context) ([]string, error)
 }
@@ -43,9 +41,8 @@ type Sessions interface {
 	// removes that ticket under its Generation; if somebody else was first, nothing is written and
 	// the answer is false.
 	InsertSession(ctx context.Context, s session.Session, tokens []session.Token, spent *session.Ticket, record audit.Record) (bool, error)
-	// Session finds the session and the account that a token's hash proves, whatever the state of
-	// all three.
-	Session(ctx context.Context, hash string) (session.Session, session.Token, identity.Account, error)
+	// Session finds what a token's hash proves, whatever the state of session, token and account.
+	Session(ctx context.Context, hash string) (session.Proof, error)
 	// Rotate turns the refresh token old into a spent one, with its SpentAt and Salt, adds tokens
 	// and writes LastSeenAt of s, in one transaction. If old is not (or no longer) a refresh token
 	// of a session in force, nothing is written and the answer is false.

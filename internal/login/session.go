@@ -27,26 +27,12 @@ func CookieName(secure bool) string {
 // Actor returns who shows an access token or a robot's token. One that is unknown, has expired or
 // has ended is an Unauthenticated fault; a stopped account is a Denied one.
 func (l *Login) Actor(ctx context.Context, token material.Secret, r Request) (identity.Actor, error) {
-	s, t, a, err := l.find(ctx, token)
-	if err != nil {
-		return identity.Actor{}, err
-	}
-	if t.Use != session.AccessToken {
-		return identity.Actor{}, ended()
-	}
-	return l.act(ctx, s, a, r)
+	return l.actor(ctx, token, session.AccessToken, r)
 }
 
 // BrowserActor returns who shows a session cookie; faults as with Actor.
 func (l *Login) BrowserActor(ctx context.Context, cookie material.Secret, r Request) (identity.Actor, error) {
-	s, t, a, err := l.find(ctx, cookie)
-	if err != nil {
-		return identity.Actor{}, err
-	}
-	if t.Use != session.CookieToken {
-		return identity.Actor{}, ended()
-	}
-	return l.act(ctx, s, a, r)
+	return l.actor(ctx, cookie, session.CookieToken, r)
 }
 
 // WhoAmI returns the account and the session behind an actor. The operator has neither: NotFound.
@@ -150,26 +136,27 @@ func revealID(by identity.Actor, once string) string {
 	return opaque.Digest(by.SessionID + "\n" + once)
 }
 
-// find returns what a token proves, if that is still in force.
-func (l *Login) find(ctx context.Context, token material.Secret) (session.Session, session.Token, identity.Account, error) {
+// find returns what a token proves, if that is still in force. It is asked for by every request, and
+// nothing of its answer is kept for the next.
+func (l *Login) find(ctx context.Context, token material.Secret) (session.Proof, error) {
 	if !opaque.WellFormed(token) {
-		return session.Session{}, session.Token{}, identity.Account{}, ended()
+		return session.Proof{}, ended()
 	}
-	s, t, a, err := l.c.Store.Session(ctx, opaque.Digest(token.Reveal()))
+	p, err := l.c.Store.Session(ctx, opaque.Digest(token.Reveal()))
 	now := l.now()
 	switch {
 	case fault.CodeOf(err) == fault.NotFound:
 		err = ended()
 	case err != nil:
 		err = fmt.Errorf("find session: %w", err)
-	case t.Use == session.ReusedToken:
-		err = reused(s.EndedAt)
-	case over(s, now) || !now.Before(t.ExpiresAt):
+	case p.Token.Use == session.ReusedToken:
+		err = reused(p.Session.EndedAt)
+	case over(p.Session, now) || !now.Before(p.Token.ExpiresAt):
 		err = ended()
 	default:
-		err = checkAccount(a)
+		err = checkAccount(p.Account)
 	}
-	return s, t, a, err
+	return p, err
 }
 
 // over reports whether s proves nothing any more at now.
@@ -195,14 +182,17 @@ func checkAccount(a identity.Account) error {
 	return fault.New(fault.Denied, "the account %s has been stopped: %s", a.Name, cmp.Or(a.FreezeReason, "no reason given")).WithHint("ask the operator")
 }
 
-// act makes the actor of a session in force and notes that it was seen.
-func (l *Login) act(ctx context.Context, s session.Session, a identity.Account, r Request) (identity.Actor, error) {
-	roles, err := l.c.Store.Roles(ctx, a.ID)
+// actor returns who shows a token for its use, and notes that the session was seen.
+func (l *Login) actor(ctx context.Context, token material.Secret, use session.Use, r Request) (identity.Actor, error) {
+	p, err := l.find(ctx, token)
 	if err != nil {
-		return identity.Actor{}, fmt.Errorf("read roles: %w", err)
+		return identity.Actor{}, err
 	}
-	by := actorOf(a, r)
-	by.Roles, by.Scopes, by.SessionID, by.AuthenticatedAt = roles, apiScopes(s.Scopes), s.ID, s.AuthenticatedAt
+	if p.Token.Use != use {
+		return identity.Actor{}, ended()
+	}
+	s, by := p.Session, actorOf(p.Account, r)
+	by.Roles, by.Scopes, by.SessionID, by.AuthenticatedAt = p.Roles, apiScopes(s.Scopes), s.ID, s.AuthenticatedAt
 	if now := l.now(); now.Sub(s.LastSeenAt) >= touchEvery {
 		// A database that cannot be written must not stop anybody from revoking.
 		if err := l.c.Store.TouchSession(ctx, s.ID, now); err != nil {

@@ -66,6 +66,14 @@ type Token struct {
 	Salt    string
 }
 
+// A Proof is what a token proves: a session, and the account that it is of.
+type Proof struct {
+	Session Session
+	Token   Token
+	Account identity.Account
+	Roles   map[string]identity.Role // of the account, by project id
+}
+
 // A Ticket is something that waits for one person to come back and is then used up: a sign-in
 // under way, an authorization code, a device request, a one-time reveal. Data is the JSON of its
 // purpose, sealed at rest.

@@ -79,9 +79,9 @@ func TestReuseIsToldOnce(t *testing.T) {
 		}
 		// All that was handed out is known, proves nothing any more and cannot be renewed.
 		for _, hash := range []string{"spent of ses_1", "refresh of ses_1", "access of ses_1"} {
-			got, k, _, err := w.Session(t.Context(), hash)
-			if err != nil || k.Use != session.ReusedToken || !got.EndedAt.Equal(start) {
-				t.Errorf("%s: %+v of a session that ended at %s, %v", hash, k, got.EndedAt, err)
+			got, err := w.Session(t.Context(), hash)
+			if err != nil || got.Token.Use != session.ReusedToken || !got.Session.EndedAt.Equal(start) {
+				t.Errorf("%s: %+v of a session that ended at %s, %v", hash, got.Token, got.Session.EndedAt, err)
 			}
 		}
 		if ok, err := w.Rotate(t.Context(), session.Token{Hash: "refresh of ses_1"}, n, nil); ok || err != nil {
@@ -103,15 +103,15 @@ func TestNothingIsToldOfNothing(t *testing.T) {
 		if err := w.EndReused(t.Context(), reuse(stranger), record("session.end", n.ID)); err == nil {
 			t.Error("somebody was told who does not exist")
 		}
-		if _, k, _, err := w.Session(t.Context(), "access of ses_1"); err != nil || k.Use != session.AccessToken {
-			t.Errorf("the session ended although nobody was told: %+v, %v", k, err)
+		if got, err := w.Session(t.Context(), "access of ses_1"); err != nil || got.Token.Use != session.AccessToken {
+			t.Errorf("the session ended although nobody was told: %+v, %v", got.Token, err)
 		}
 		check(t, w.EndSession(t.Context(), n.ID, record("session.end", n.ID)))
 		refused(t, w.EndReused(t.Context(), reuse(n), record("session.end", n.ID)), fault.NotFound)
 		if told := w.told(t); len(told) != 0 {
 			t.Errorf("told %+v", told)
 		}
-		_, _, _, err := w.Session(t.Context(), "refresh of ses_1")
+		_, err := w.Session(t.Context(), "refresh of ses_1")
 		refused(t, err, fault.NotFound)
 	})
 }
@@ -147,12 +147,12 @@ func TestNoticesAreDismissed(t *testing.T) {
 		}
 		// Who shows a token of that session can still be told why it ended.
 		check(t, w.PurgeTickets(t.Context(), start.Add(59*time.Minute)))
-		if _, k, _, err := w.Session(t.Context(), "refresh of ses_1"); err != nil || k.Use != session.ReusedToken {
-			t.Errorf("%+v, %v", k, err)
+		if got, err := w.Session(t.Context(), "refresh of ses_1"); err != nil || got.Token.Use != session.ReusedToken {
+			t.Errorf("%+v, %v", got.Token, err)
 		}
 		check(t, w.PurgeTickets(t.Context(), start.Add(61*time.Minute)))
 		check(t, w.PurgeTickets(t.Context(), start.Add(61*time.Minute)))
-		_, _, _, err = w.Session(t.Context(), "refresh of ses_1")
+		_, err = w.Session(t.Context(), "refresh of ses_1")
 		refused(t, err, fault.NotFound)
 		w.verified(t)
 	})

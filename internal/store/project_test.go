@@ -11,6 +11,7 @@ import (
 	"github.com/lanyardhq/lanyard/internal/identity"
 	"github.com/lanyardhq/lanyard/internal/objectstore"
 	"github.com/lanyardhq/lanyard/internal/project"
+	"github.com/lanyardhq/lanyard/internal/session"
 )
 
 func TestProjects(t *testing.T) {
@@ -74,9 +75,12 @@ func TestMembers(t *testing.T) {
 		if got, err := w.ListMembers(t.Context(), "prj_1", ""); err != nil || len(got) != 2 || got[1].AccountID != "usr_2" {
 			t.Errorf("members of the project: %v, %v", got, err)
 		}
-		roles, err := w.Roles(t.Context(), "usr_1")
+		n := aSession("ses_1", "usr_1")
+		_, err = w.InsertSession(t.Context(), n, []session.Token{aToken("h1", n.ID, session.AccessToken)}, nil, record("session.begin", n.ID))
 		check(t, err)
-		if d := gocmp.Diff(map[string]identity.Role{"prj_1": identity.Manager, "prj_2": identity.User}, roles); d != "" {
+		proof, err := w.Session(t.Context(), "h1")
+		check(t, err)
+		if d := gocmp.Diff(map[string]identity.Role{"prj_1": identity.Manager, "prj_2": identity.User}, proof.Roles); d != "" {
 			t.Error(d)
 		}
 		if ps, err := w.ListProjects(t.Context(), "usr_1"); err != nil || len(ps) != 2 || ps[0].ID != "prj_2" {
@@ -86,6 +90,9 @@ func TestMembers(t *testing.T) {
 			t.Errorf("projects of usr_2: %v, %v", ps, err)
 		}
 		check(t, w.DeleteMember(t.Context(), "prj_1", "usr_1", did("member.remove", "usr_1")))
+		if proof, err := w.Session(t.Context(), "h1"); err != nil || len(proof.Roles) != 1 || proof.Roles["prj_2"] != identity.User {
+			t.Errorf("roles after one was taken: %v, %v", proof.Roles, err)
+		}
 		refused(t, w.DeleteMember(t.Context(), "prj_1", "usr_1", did("member.remove", "usr_1")), fault.NotFound)
 		refused(t, w.SaveMember(t.Context(), project.Member{ProjectID: "prj_9", AccountID: "usr_1"}, did("member.add", "usr_1")), fault.Conflict)
 		w.verified(t)

@@ -92,15 +92,13 @@ func TestSessions(t *testing.T) {
 		n := aSession("ses_1", "usr_1")
 		ok, err := w.InsertSession(t.Context(), n, []session.Token{aToken("h1", n.ID, session.AccessToken), aToken("h2", n.ID, session.RefreshToken)}, nil, record("session.begin", n.ID))
 		check(t, err)
-		got, token, account, err := w.Session(t.Context(), "h2")
+		got, err := w.Session(t.Context(), "h2")
 		check(t, err)
-		if d := gocmp.Diff(n, got); !ok || d != "" {
+		want := session.Proof{Session: n, Token: aToken("h2", n.ID, session.RefreshToken), Account: person("usr_1"), Roles: map[string]identity.Role{}}
+		if d := gocmp.Diff(want, got); !ok || d != "" {
 			t.Error(ok, d)
 		}
-		if d := gocmp.Diff(aToken("h2", n.ID, session.RefreshToken), token); d != "" || account.ID != "usr_1" {
-			t.Error(d, account.ID)
-		}
-		_, _, _, err = w.Session(t.Context(), "h3")
+		_, err = w.Session(t.Context(), "h3")
 		refused(t, err, fault.NotFound)
 
 		all := aSession("ses_all", "usr_1")
@@ -116,12 +114,12 @@ func TestSessions(t *testing.T) {
 
 		check(t, w.TouchSession(t.Context(), n.ID, start.Add(time.Minute)))
 		check(t, w.TouchSession(t.Context(), n.ID, start))
-		if got, _, _, err := w.Session(t.Context(), "h1"); err != nil || !got.LastSeenAt.Equal(start.Add(time.Minute)) {
-			t.Errorf("last seen %s, %v", got.LastSeenAt, err)
+		if got, err := w.Session(t.Context(), "h1"); err != nil || !got.Session.LastSeenAt.Equal(start.Add(time.Minute)) {
+			t.Errorf("last seen %s, %v", got.Session.LastSeenAt, err)
 		}
 
 		check(t, w.EndSession(t.Context(), n.ID, record("session.end", n.ID)))
-		_, _, _, err = w.Session(t.Context(), "h1")
+		_, err = w.Session(t.Context(), "h1")
 		refused(t, err, fault.NotFound)
 		refused(t, w.EndSession(t.Context(), n.ID, record("session.end", n.ID)), fault.NotFound)
 		if list, err := w.ListSessions(t.Context(), "usr_1"); err != nil || len(list) != 1 {
@@ -155,8 +153,9 @@ func TestRefreshTokenIsSpentOnce(t *testing.T) {
 		if wins.Load() != 1 {
 			t.Errorf("%d rotations of one token", wins.Load())
 		}
-		got, token, _, err := w.Session(t.Context(), "r0")
+		proof, err := w.Session(t.Context(), "r0")
 		check(t, err)
+		got, token := proof.Session, proof.Token
 		if token.Use != session.SpentToken || !token.SpentAt.Equal(n.LastSeenAt) || len(token.Salt) != 5 || !got.LastSeenAt.Equal(n.LastSeenAt) {
 			t.Errorf("the old token is %+v, last seen %s", token, got.LastSeenAt)
 		}
@@ -197,9 +196,9 @@ func TestEndSessionsOfAccountsAndIssuers(t *testing.T) {
 		if n, err := w.EndSessions(t.Context(), "", "https://idp.example", start, did("provider.freeze", "https://idp.example")); n != 1 || err != nil {
 			t.Errorf("of an issuer: %d, %v", n, err)
 		}
-		_, _, _, err := w.Session(t.Context(), "hash of ses_4")
+		_, err := w.Session(t.Context(), "hash of ses_4")
 		refused(t, err, fault.NotFound)
-		if _, _, _, err := w.Session(t.Context(), "hash of ses_1"); err != nil {
+		if _, err := w.Session(t.Context(), "hash of ses_1"); err != nil {
 			t.Error(err)
 		}
 		for range 2 {
@@ -290,7 +289,7 @@ func TestPurgeTickets(t *testing.T) {
 		}
 		check(t, w.PurgeTickets(t.Context(), start.Add(2*time.Minute)))
 		for hash, want := range map[string]fault.Code{"live of ses_now": "", "gone of ses_now": fault.NotFound, "live of ses_old": fault.NotFound} {
-			_, _, _, err := w.Session(t.Context(), hash)
+			_, err := w.Session(t.Context(), hash)
 			if fault.CodeOf(err) != want {
 				t.Errorf("%s: %v", hash, err)
 			}
@@ -306,10 +305,10 @@ func TestRobots(t *testing.T) {
 		n.Kind = session.Robot
 		k := aToken("hr", n.ID, session.AccessToken)
 		check(t, w.InsertRobot(t.Context(), a, m, n, k, record("robot.create", a.ID)))
-		got, _, account, err := w.Session(t.Context(), "hr")
+		got, err := w.Session(t.Context(), "hr")
 		check(t, err)
-		if d := gocmp.Diff(a, account); d != "" || got.Kind != session.Robot {
-			t.Error(d, got.Kind)
+		if d := gocmp.Diff(session.Proof{Session: n, Token: k, Account: a, Roles: map[string]identity.Role{m.ProjectID: m.Role}}, got); d != "" {
+			t.Error(d)
 		}
 		// All or none: a second robot with the first one's token leaves nothing.
 		b := a
@@ -320,7 +319,7 @@ func TestRobots(t *testing.T) {
 
 		a.FrozenAt, a.FreezeReason = start, "deleted"
 		check(t, w.EndRobot(t.Context(), a, record("robot.delete", a.ID)))
-		_, _, _, err = w.Session(t.Context(), "hr")
+		_, err = w.Session(t.Context(), "hr")
 		refused(t, err, fault.NotFound)
 		if got, err := w.Account(t.Context(), a.ID); err != nil || !got.Frozen() {
 			t.Errorf("%+v, %v", got, err)

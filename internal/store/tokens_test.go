@@ -51,10 +51,10 @@ func TestEndsDenyTokens(t *testing.T) {
 			n.Kind, n.Audiences = session.Client, []string{"https://se.example"}
 			_, err := w.InsertSession(t.Context(), n, []session.Token{aToken("r"+id, id, session.RefreshToken)}, nil, record("session.begin", id))
 			check(t, err)
-			got, _, _, err := w.Session(t.Context(), "r"+id)
+			got, err := w.Session(t.Context(), "r"+id)
 			check(t, err)
-			if !slices.Equal(got.Audiences, n.Audiences) {
-				t.Errorf("audiences %q", got.Audiences)
+			if !slices.Equal(got.Session.Audiences, n.Audiences) {
+				t.Errorf("audiences %q", got.Session.Audiences)
 			}
 		}
 		browser := aSession("ses_c", "usr_1")

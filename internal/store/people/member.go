@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"github.com/lanyardhq/lanyard/internal/audit"
-	"github.com/lanyardhq/lanyard/internal/identity"
 	"github.com/lanyardhq/lanyard/internal/project"
 	"github.com/lanyardhq/lanyard/internal/store/database"
 )
@@ -59,17 +58,4 @@ func (p *People) ListMembers(ctx context.Context, projectID, accountID string) (
 		return cmp.Or(cmp.Compare(a.ProjectName, b.ProjectName), cmp.Compare(a.AccountName, b.AccountName), cmp.Compare(a.AccountID, b.AccountID))
 	})
 	return ms, nil
-}
-
-// Roles returns the account's roles by project id.
-func (p *People) Roles(ctx context.Context, accountID string) (map[string]identity.Role, error) {
-	ms, err := p.ListMembers(ctx, "", accountID)
-	if err != nil {
-		return nil, err
-	}
-	roles := make(map[string]identity.Role, len(ms))
-	for _, m := range ms {
-		roles[m.ProjectID] = m.Role
-	}
-	return roles, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/lanyardhq/lanyard/internal/audit"
@@ -106,17 +107,29 @@ func (p *People) InsertSession(ctx context.Context, n session.Session, tokens []
 	return done && err == nil, err
 }
 
-// Session finds the session and the account that a token's hash proves, whatever the state of all
-// three.
-func (p *People) Session(ctx context.Context, hash string) (session.Session, session.Token, identity.Account, error) {
-	k := session.Token{Hash: hash}
-	var a identity.Account
-	n, err := database.One(ctx, p.DB, "session", func(r database.Row) (session.Session, error) {
-		return scanSession(r, append(accountFields(&a), &k.Use, &k.ExpiresAt, &k.SpentAt, &k.Salt)...)
-	}, `SELECT `+sessionColumns+`, `+accountColumns+`, k.used_for, k.expires_at, k.spent_at, k.salt
+// Session finds what a token's hash proves, whatever the state of session, token and account. It is
+// one query, because every request begins with it.
+func (p *People) Session(ctx context.Context, hash string) (session.Proof, error) {
+	return database.One(ctx, p.DB, "session", func(r database.Row) (got session.Proof, err error) {
+		k := session.Token{Hash: hash}
+		var roles string
+		got.Session, err = scanSession(r, append(accountFields(&got.Account), &k.Use, &k.ExpiresAt, &k.SpentAt, &k.Salt, &roles)...)
+		k.SessionID = got.Session.ID
+		got.Token, got.Roles = k, rolesOf(roles)
+		return got, err
+	}, `SELECT `+sessionColumns+`, `+accountColumns+`, k.used_for, k.expires_at, k.spent_at, k.salt,
+		coalesce((SELECT string_agg(m.project_id || '=' || m.role, ' ') FROM member m WHERE m.account_id = a.id), '')
 		FROM token k JOIN session s ON s.id = k.session_id JOIN account a ON a.id = s.account_id WHERE k.hash = $1`, hash)
-	k.SessionID = n.ID
-	return n, k, a, err
+}
+
+// rolesOf reads roles by project id from "prj_1=user prj_2=manager". Neither has blanks in it.
+func rolesOf(text string) map[string]identity.Role {
+	roles := map[string]identity.Role{}
+	for one := range strings.FieldsSeq(text) {
+		id, role, _ := strings.Cut(one, "=")
+		roles[id] = identity.Role(role)
+	}
+	return roles
 }
 
 // Rotate turns the refresh token old into a spent one, with its SpentAt and Salt, adds tokens and
