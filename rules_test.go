@@ -41,7 +41,7 @@ var rows = map[string]int{
 	"internal/minting": 3, "internal/issuer/…": 3,
 	"internal/broker": 3, "internal/login": 3, "internal/store": 3, "internal/gateway/…": 3, "internal/authority": 3,
 	"internal/portal/…": 3, "internal/httpapi/…": 3, "internal/config/…": 3,
-	"internal/custody": 3, "internal/custody/…": 2, "internal/subgrant": 3,
+	"internal/custody": 3, "internal/custody/…": 2, "internal/subgrant": 3, "internal/subgrant/…": 2,
 	// The command line's own use cases; its commands are a row above.
 	"internal/cli/console": 3, "internal/cli/setup": 3, "internal/cli/shortkey": 3, "internal/cli/gridproxy": 2,
 	"internal/cli/dropin": 2, "internal/cli/vomsinfo": 3,

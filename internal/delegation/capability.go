@@ -54,8 +54,7 @@ func covers(have, name string) bool {
 
 // Intersect returns those of wanted that c covers, and for a wanted name that c covers in part only,
 // that part. Names that mean nothing are left out.
-func (c Capabilities) Intersect(wanted Capabilities) Capabilities {
-	var both Capabilities
+func (c Capabilities) Intersect(wanted Capabilities) (both Capabilities) {
 	for _, name := range wanted {
 		switch {
 		case !known(name):
@@ -73,8 +72,7 @@ func (c Capabilities) Intersect(wanted Capabilities) Capabilities {
 }
 
 // distinct returns c without repetitions, in its order.
-func (c Capabilities) distinct() Capabilities {
-	var d Capabilities
+func (c Capabilities) distinct() (d Capabilities) {
 	for _, name := range c {
 		if !slices.Contains(d, name) {
 			d = append(d, name)

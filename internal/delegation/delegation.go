@@ -16,7 +16,7 @@ import (
 const (
 	MaxClauses = 32   // of one sub-grant
 	MaxListed  = 100  // scopes, audiences or hosts of one clause, and capabilities
-	MaxText    = 255  // bytes of a scope, an audience, a capability, a name
+	maxText    = 255  // bytes of a scope, an audience, a capability, a name
 	MaxDepth   = 16   // generations below a root
 	MaxAlive   = 1000 // sub-grants in force of one grant
 )

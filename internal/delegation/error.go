@@ -25,9 +25,6 @@ func Expired(end, now time.Time) *Error {
 	return Malformed("token is expired by " + now.Sub(end).Truncate(time.Second).String())
 }
 
-// NotYet is a token whose time has not come.
-func NotYet() *Error { return Malformed("token is not valid yet") }
-
 // BadCode is a code that is unknown, used up, or of a flow that came to nothing.
 func BadCode() *Error { return Malformed("Bad polling or transfer code") }
 
@@ -54,8 +51,8 @@ func NoAncestor() *Error {
 	return &Error{Status: 403, Code: "insufficient_capabilities", Description: "The provided token is neither a parent of the token to be revoked nor does it have the 'manage_mytokens:revoke' capability"}
 }
 
-// Restricted is a use that no clause allows.
-func Restricted() *Error {
+// restricted is a use that no clause allows.
+func restricted() *Error {
 	return &Error{Status: 403, Code: "usage_restricted", Description: "The restrictions of this token does not allow this usage"}
 }
 
@@ -85,9 +82,6 @@ func WrongIssuer() *Error { return Invalid("token not for specified issuer") }
 
 // UnknownIssuer is a provider that nothing is delegated of.
 func UnknownIssuer() *Error { return Invalid("The provided issuer is not supported") }
-
-// UnknownInclude is a profile or template that there is not.
-func UnknownInclude(name string) *Error { return Invalid("unknown include name: '%.100s'", name) }
 
 // Provider is what a provider refused: error, colon, description.
 func Provider(text string) *Error { return &Error{Status: 400, Code: "oidc_error", Description: text} }

@@ -133,20 +133,15 @@ func (l Library) payload(group, section, name string, now time.Time) (json.RawMe
 	switch section {
 	case SectionProfiles:
 		var w Wish
-		if w, err = l.profile(full, now, 0); err == nil {
-			v = map[string]any{}
-			set := func(key string, value any, given bool) {
-				if given {
-					v.(map[string]any)[key] = value
-				}
-			}
-			set("oidc_issuer", w.Issuer, w.Issuer != "")
-			set("name", w.Name, w.Name != "")
-			set("application_name", w.Application, w.Application != "")
-			set("capabilities", w.Capabilities, w.Capabilities != nil)
-			set("restrictions", w.Clauses, w.Clauses != nil)
-			set("rotation", w.Rotation, w.Rotation != nil)
-		}
+		w, err = l.profile(full, now, 0)
+		v = struct {
+			Issuer       string       `json:"oidc_issuer,omitempty"`
+			Name         string       `json:"name,omitempty"`
+			Application  string       `json:"application_name,omitempty"`
+			Capabilities Capabilities `json:"capabilities,omitempty"`
+			Restrictions []Clause     `json:"restrictions,omitempty"`
+			Rotation     *Rotation    `json:"rotation,omitempty"`
+		}{w.Issuer, w.Name, w.Application, w.Capabilities, w.Clauses, w.Rotation}
 	case SectionCapabilities:
 		v, err = l.capabilities(Capabilities{"@" + full}, 0)
 	case SectionRestrictions:
@@ -220,7 +215,7 @@ func (l Library) template(section, name string) (json.RawMessage, error) {
 	}
 	text, ok := l.groups[group].sections()[section][short]
 	if !ok {
-		return nil, UnknownInclude(name)
+		return nil, Invalid("unknown include name: '%.100s'", name)
 	}
 	return text, nil
 }

@@ -26,7 +26,7 @@ func (c Chain) Refusal(t Shown, now time.Time) (err *Error, replay bool) {
 		}
 	}
 	if begin := Beginning(s.Clauses); now.Before(begin) {
-		return NotYet(), false
+		return Malformed("token is not valid yet"), false
 	}
 	if !s.EndedAt.IsZero() {
 		return BadToken(), false
@@ -39,7 +39,7 @@ func (c Chain) Refusal(t Shown, now time.Time) (err *Error, replay bool) {
 	case g.Over(now) == credential.Expired || g.Reason == credential.Expired:
 		return Expired(g.ExpiresAt, now), false
 	case g.Status == credential.Frozen || c.Holder.Stopped:
-		return Restricted(), false // not for good: the token works again when somebody thaws the grant
+		return restricted(), false // not for good: the token works again when somebody thaws the grant
 	case !g.Usable(now):
 		return BadToken(), false
 	}
@@ -61,7 +61,7 @@ func (c Chain) Decide(u Use) (Decision, error) {
 		if d, ok := c.above(u, -1); ok {
 			return d, nil
 		}
-		return Decision{}, Restricted()
+		return Decision{}, restricted()
 	}
 	for i, clause := range first.Clauses {
 		if !clause.allows(u, first.Counts[i]) {
@@ -81,7 +81,7 @@ func (c Chain) Decide(u Use) (Decision, error) {
 			return d, nil
 		}
 	}
-	return Decision{}, Restricted()
+	return Decision{}, restricted()
 }
 
 // above asks the parents whether they allow what the first link allows by its clause i.

@@ -74,8 +74,8 @@ func (w Wish) check() error {
 }
 
 func checkText(s string) error {
-	if len(s) > MaxText || !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl) {
-		return Invalid("texts have at most %d bytes and no control characters", MaxText)
+	if len(s) > maxText || !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl) {
+		return Invalid("texts have at most %d bytes and no control characters", maxText)
 	}
 	return nil
 }

@@ -2,11 +2,11 @@ package subgrant
 
 import (
 	"context"
-	"errors"
 
 	"github.com/lanyardhq/lanyard/internal/delegation"
 	"github.com/lanyardhq/lanyard/internal/fault"
 	"github.com/lanyardhq/lanyard/internal/grant"
+	"github.com/lanyardhq/lanyard/internal/subgrant/wire"
 	"github.com/lanyardhq/lanyard/material"
 )
 
@@ -34,7 +34,7 @@ func (s *Service) access(ctx context.Context, token material.Secret, w AccessWis
 	wish := grant.Wish{Scopes: d.Scopes, Audiences: d.Audience}
 	tokens, err := s.Grants.TokenOf(ctx, chain.Links[0].GrantID, wish)
 	if err != nil {
-		return Access{}, refused(err)
+		return Access{}, wire.OfProvider(err)
 	}
 	// From here on exactly what the token was made for: a clause that allows this must still be there.
 	use.Scopes, use.Audience, use.Final, use.At = d.Scopes, d.Audience, true, s.now()
@@ -56,28 +56,6 @@ func (s *Service) access(ctx context.Context, token material.Secret, w AccessWis
 	a := Access{Token: tokens.Access, ExpiresAt: tokens.AccessExpiresAt, ExpiresIn: tokens.AccessExpiresAt.Sub(s.now()), Scopes: tokens.Scopes, Audiences: tokens.Audiences}
 	a.Update, err = s.updated(u, shown)
 	return a, err
-}
-
-// refused words what custody says of a provider as clients expect it.
-func refused(err error) error {
-	if r, ok := errors.AsType[*grant.Refusal](err); ok {
-		switch {
-		case r.Code != "" && r.Description != "":
-			return delegation.Provider(r.Code + ": " + r.Description)
-		case r.Code != "":
-			return delegation.Provider(r.Code)
-		default:
-			return delegation.Unavailable(r.Error())
-		}
-	}
-	switch f, _ := errors.AsType[*fault.Fault](err); {
-	case f == nil:
-	case f.Code == fault.Denied: // more than was granted
-		return delegation.Provider("invalid_scope: " + f.Message)
-	case f.Code == fault.Conflict: // the grant needs a person
-		return delegation.Provider("invalid_grant: " + f.Message)
-	}
-	return err
 }
 
 func absent(err error) bool { return fault.CodeOf(err) == fault.NotFound }

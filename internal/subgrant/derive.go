@@ -9,6 +9,7 @@ import (
 	"github.com/lanyardhq/lanyard/internal/delegation"
 	"github.com/lanyardhq/lanyard/internal/grant"
 	"github.com/lanyardhq/lanyard/internal/identity"
+	"github.com/lanyardhq/lanyard/internal/subgrant/wire"
 	"github.com/lanyardhq/lanyard/material"
 )
 
@@ -56,7 +57,7 @@ func (s *Service) derive(ctx context.Context, token material.Secret, w delegatio
 	}
 	var u used
 	var g delegation.SubGrant
-	var h handover
+	var h wire.Handover
 	err = s.Store.Decide(ctx, shown.ID, func(c delegation.Chain) (delegation.Change, error) {
 		parent := c.Links[0]
 		if err := capable(parent, w.Issuer, delegation.CapabilityCreate); err != nil {
@@ -68,11 +69,11 @@ func (s *Service) derive(ctx context.Context, token material.Secret, w delegatio
 		if g, err = child(c, w, from, now); err != nil {
 			return delegation.Change{}, err
 		}
-		if h, err = s.hand(g, w, now); err != nil {
+		if h, err = s.maker().Hand(g, w, now); err != nil {
 			return delegation.Change{}, err
 		}
 		u.change.Insert = []delegation.SubGrant{g}
-		u.change.Codes = append(u.change.Codes, h.codes...)
+		u.change.Codes = append(u.change.Codes, h.Codes...)
 		u.change.Events = append(u.change.Events,
 			from.event(g.ID, "created", "Used grant_type mytoken", now), from.event(g.ID, "inherited_RT", "Got RT from parent", now),
 			from.event(parent.ID, "MT_created", "Created MT "+g.Name, now))
@@ -82,7 +83,7 @@ func (s *Service) derive(ctx context.Context, token material.Secret, w delegatio
 	if err != nil {
 		return Issued{}, err
 	}
-	i, err := s.delivered(g, h)
+	i, err := s.maker().Delivered(g, h, now)
 	if err == nil {
 		i.Update, err = s.updated(u, shown)
 	}
@@ -156,8 +157,8 @@ func (s *Service) transfer(ctx context.Context, token material.Secret, from Aske
 		if err := again(c, shown, now); err != nil {
 			return delegation.Change{}, err
 		}
-		text, sum := transferOf(c.Links[0], shown.Form, now)
-		t = Transferred{Code: text, ExpiresAt: sum.ExpiresAt, ExpiresIn: codeLife}
+		text, sum := wire.Transfer(c.Links[0], shown.Form, now)
+		t = Transferred{Code: text, ExpiresAt: sum.ExpiresAt, ExpiresIn: wire.CodeLife}
 		return delegation.Change{Codes: []delegation.Code{sum},
 			Events: []delegation.Event{from.event(shown.ID, "transfer_code_created", "token type: "+string(shown.Form), now)}}, nil
 	})
@@ -191,7 +192,7 @@ func (s *Service) redeem(ctx context.Context, transfer material.Secret, from Ask
 		change := delegation.Change{Spend: [][]byte{c.Hash}, Events: []delegation.Event{from.event(g.ID, "transfer_code_used", "", now)}}
 		if c.Form == delegation.FormShort {
 			var sum delegation.Code
-			short, sum = shortOf(g)
+			short, sum = wire.Short(g)
 			change.Codes = []delegation.Code{sum}
 		}
 		return change, nil
@@ -202,12 +203,12 @@ func (s *Service) redeem(ctx context.Context, transfer material.Secret, from Ask
 	if err != nil {
 		return Issued{}, err
 	}
-	return s.issued(g, c.Form, short)
+	return s.maker().Issued(g, c.Form, short, now)
 }
 
 // transferCode finds a transfer code.
 func (s *Service) transferCode(ctx context.Context, transfer material.Secret) (delegation.Code, error) {
-	c, err := s.Store.Code(ctx, hash(transfer.Reveal()))
+	c, err := s.Store.Code(ctx, wire.Hash(transfer))
 	if absent(err) || err == nil && c.Purpose != delegation.ForTransfer {
 		return c, delegation.BadCode()
 	}

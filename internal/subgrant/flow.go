@@ -16,6 +16,8 @@ import (
 	"github.com/lanyardhq/lanyard/internal/fault"
 	"github.com/lanyardhq/lanyard/internal/grant"
 	"github.com/lanyardhq/lanyard/internal/identity"
+	"github.com/lanyardhq/lanyard/internal/subgrant/consent"
+	"github.com/lanyardhq/lanyard/internal/subgrant/wire"
 	"github.com/lanyardhq/lanyard/material"
 )
 
@@ -53,14 +55,14 @@ func (s *Service) start(ctx context.Context, w delegation.Wish, from Asker) (Flo
 	if w.Rotation != nil && !w.Rotation.Active() {
 		w.Rotation = nil
 	}
-	consent, consentHash := code(codeLetters)
-	polling, pollingHash := code(codeLetters)
-	f := delegation.Flow{ID: "dlf_" + rand.Text(), Consent: consentHash, Polling: pollingHash, State: delegation.Asked, Provider: p.ID, Wish: w,
-		Address: from.Address, UserAgent: grant.Clean(from.UserAgent, 200), CreatedAt: now, ExpiresAt: now.Add(codeLife)}
+	code, hash := wire.NewCode()
+	polling, pollingHash := wire.NewCode()
+	f := delegation.Flow{ID: "dlf_" + rand.Text(), Consent: hash, Polling: pollingHash, State: delegation.Asked, Provider: p.ID, Wish: w,
+		Address: from.Address, UserAgent: grant.Clean(from.UserAgent, 200), CreatedAt: now, ExpiresAt: now.Add(wire.CodeLife)}
 	if err := s.Flows.InsertFlow(ctx, f); err != nil {
 		return Flow{}, err
 	}
-	return Flow{ConsentCode: consent, PollingCode: polling, ExpiresAt: f.ExpiresAt, Life: codeLife, Interval: interval}, nil
+	return Flow{ConsentCode: code, PollingCode: polling, ExpiresAt: f.ExpiresAt, Life: wire.CodeLife, Interval: interval}, nil
 }
 
 func (s *Service) provider(is func(grant.Provider) bool) (grant.Provider, bool) {
@@ -79,7 +81,7 @@ func (s *Service) latest(p grant.Provider, now time.Time) time.Time {
 }
 
 // asked finds the flow of a consent code that somebody can still answer, or did.
-func (s *Service) asked(ctx context.Context, by identity.Actor, consent string) (delegation.Flow, grant.Provider, error) {
+func (s *Service) asked(ctx context.Context, by identity.Actor, code string) (delegation.Flow, grant.Provider, error) {
 	unknown := fault.New(fault.NotFound, "there is no such request, or its five minutes are over").WithHint("start again in the application that asked")
 	switch {
 	case by.AccountID == "" || by.Kind != identity.Person:
@@ -87,7 +89,7 @@ func (s *Service) asked(ctx context.Context, by identity.Actor, consent string) 
 	case !by.Holds(identity.WriteTokens):
 		return delegation.Flow{}, grant.Provider{}, fault.New(fault.Denied, "this token may not change grants").WithHint("sign in in a browser")
 	}
-	f, err := s.Flows.FlowByCode(ctx, hash(consent))
+	f, err := s.Flows.FlowByCode(ctx, wire.Hash(material.Secret(code)))
 	if fault.CodeOf(err) == fault.NotFound {
 		return f, grant.Provider{}, unknown
 	}
@@ -96,15 +98,15 @@ func (s *Service) asked(ctx context.Context, by identity.Actor, consent string) 
 	}
 	p, ok := s.provider(func(p grant.Provider) bool { return p.ID == f.Provider })
 	mine := f.State == delegation.Asked || f.State == delegation.Accepted && f.OwnerID == by.AccountID
-	if !ok || !mine || !bytes.Equal(f.Consent, hash(consent)) || !s.now().Before(f.ExpiresAt) {
+	if !ok || !mine || !bytes.Equal(f.Consent, wire.Hash(material.Secret(code))) || !s.now().Before(f.ExpiresAt) {
 		return f, p, unknown
 	}
 	return f, p, nil
 }
 
 // Asked returns what a flow asks for. A code that is unknown or over is a NotFound fault.
-func (s *Service) Asked(ctx context.Context, by identity.Actor, consent string) (Consent, error) {
-	f, p, err := s.asked(ctx, by, consent)
+func (s *Service) Asked(ctx context.Context, by identity.Actor, code string) (Consent, error) {
+	f, p, err := s.asked(ctx, by, code)
 	if err != nil {
 		return Consent{}, err
 	}
@@ -114,45 +116,16 @@ func (s *Service) Asked(ctx context.Context, by identity.Actor, consent string) 
 	if def := s.Life.Narrow(0, p.MaxLife).Default; def > 0 && now.Add(def).Before(latest) {
 		standard = now.Add(def)
 	}
-	spec := specOf(f.Wish, p)
+	spec := consent.Spec(f.Wish, p)
 	return Consent{Provider: p, Asked: f.Wish, Scopes: spec.Scopes, Audiences: spec.Audiences, Address: f.Address, UserAgent: f.UserAgent,
 		CreatedAt: f.CreatedAt, ExpiresAt: f.ExpiresAt, Latest: latest, Default: standard, State: f.State}, nil
-}
-
-// specOf is what a grant for the wish must cover: what all clauses list together, or what the
-// provider is usually asked for if one lists nothing.
-func specOf(w delegation.Wish, p grant.Provider) grant.Spec {
-	spec := grant.Spec{Provider: p.ID, For: grant.Clean(cmp.Or(w.Application, w.Name), 200)}
-	open, all := len(w.Clauses) == 0, len(w.Clauses) == 0
-	for _, c := range w.Clauses {
-		spec.Scopes, spec.Audiences = append(spec.Scopes, c.Scope...), append(spec.Audiences, c.Audience...)
-		open, all = open || len(c.Scope) == 0, all || len(c.Audience) == 0
-	}
-	if open {
-		spec.Scopes = p.Scopes
-	}
-	if all {
-		spec.Audiences = nil
-	}
-	spec.Scopes, spec.Audiences = unique(spec.Scopes), unique(spec.Audiences)
-	return spec
-}
-
-// unique returns the list without repetitions, in its order.
-func unique(list []string) (u []string) {
-	for _, s := range list {
-		if !slices.Contains(u, s) {
-			u = append(u, s)
-		}
-	}
-	return u
 }
 
 // Accept agrees to a flow, as it was asked or narrowed, and returns the provider's page; "" where
 // nothing is left to do. In changed, what is nil or empty stays as asked. Nothing can be given that
 // was not asked for: that is an Invalid fault.
-func (s *Service) Accept(ctx context.Context, by identity.Actor, consent string, changed delegation.Wish) (redirect string, err error) {
-	f, p, err := s.asked(ctx, by, consent)
+func (s *Service) Accept(ctx context.Context, by identity.Actor, code string, changed delegation.Wish) (redirect string, err error) {
+	f, p, err := s.asked(ctx, by, code)
 	if err != nil {
 		return "", err
 	}
@@ -177,7 +150,7 @@ func (s *Service) Accept(ctx context.Context, by identity.Actor, consent string,
 // it is abandoned like any grant that nobody approves.
 func (s *Service) accept(ctx context.Context, by identity.Actor, f delegation.Flow, p grant.Provider, changed delegation.Wish) (delegation.Flow, error) {
 	now := s.now()
-	granted, err := narrowed(f, changed)
+	granted, err := consent.Narrowed(f, changed)
 	if err != nil {
 		return f, err
 	}
@@ -188,7 +161,7 @@ func (s *Service) accept(ctx context.Context, by identity.Actor, f delegation.Fl
 	if !until.After(now) {
 		return f, fault.New(fault.Invalid, "it would be over already").WithHint("choose a later end")
 	}
-	c, err := s.Grants.NewGrant(ctx, by, specOf(granted, p), grantName(granted), until.Sub(now))
+	c, err := s.Grants.NewGrant(ctx, by, consent.Spec(granted, p), consent.Name(granted), until.Sub(now))
 	if err != nil {
 		return f, err
 	}
@@ -208,47 +181,9 @@ func (s *Service) accept(ctx context.Context, by identity.Actor, f delegation.Fl
 	return f, err
 }
 
-// grantName is a name for the grant that people will find in their list.
-func grantName(w delegation.Wish) string {
-	return cmp.Or(grant.Clean(cmp.Or(w.Name, w.Application), 60), "mytoken")
-}
-
-// narrowed is what was asked as the person changed it.
-func narrowed(f delegation.Flow, changed delegation.Wish) (delegation.Wish, error) {
-	w := f.Wish
-	if changed.Name != "" {
-		w.Name = grant.Clean(changed.Name, 100)
-	}
-	if changed.Capabilities != nil {
-		for _, c := range changed.Capabilities {
-			if !f.Wish.Capabilities.Covers(c) {
-				return w, fault.New(fault.Invalid, "%.60q was not asked for", c).WithHint("choose among what the application asked for")
-			}
-		}
-		if w.Capabilities = f.Wish.Capabilities.Intersect(changed.Capabilities); len(w.Capabilities) == 0 {
-			return w, fault.New(fault.Invalid, "a token that may do nothing is of no use").WithHint("leave one capability, or decline")
-		}
-	}
-	clauses, err := delegation.Located(changed.Clauses, Asker{Address: f.Address}.addr())
-	if err != nil {
-		return w, fault.New(fault.Invalid, "%s", err.Error())
-	}
-	var exact bool
-	if w.Clauses, exact, err = delegation.Tighten(f.Wish.Clauses, clauses); err != nil || !exact {
-		return w, fault.New(fault.Invalid, "the restrictions go beyond what the application asked for").WithHint("only narrower ones can be chosen")
-	}
-	if r := changed.Rotation; r != nil {
-		if !r.Active() && w.Rotation != nil {
-			return w, fault.New(fault.Invalid, "the application asked for a token that changes with its use").WithHint("leave the rotation as it is, or decline")
-		}
-		w.Rotation = r
-	}
-	return w, nil
-}
-
 // Decline refuses a flow.
-func (s *Service) Decline(ctx context.Context, by identity.Actor, consent string) error {
-	f, _, err := s.asked(ctx, by, consent)
+func (s *Service) Decline(ctx context.Context, by identity.Actor, code string) error {
+	f, _, err := s.asked(ctx, by, code)
 	if err != nil {
 		return err
 	}
@@ -272,7 +207,7 @@ func (s *Service) Poll(ctx context.Context, polling material.Secret, from Asker)
 }
 
 func (s *Service) poll(ctx context.Context, polling material.Secret, from Asker) (Issued, error) {
-	sum := hash(polling.Reveal())
+	sum := wire.Hash(polling)
 	f, err := s.Flows.FlowByCode(ctx, sum)
 	if fault.CodeOf(err) == fault.NotFound || err == nil && !bytes.Equal(f.Polling, sum) {
 		return Issued{}, delegation.BadCode()
@@ -324,7 +259,7 @@ func (s *Service) issue(ctx context.Context, f delegation.Flow, h delegation.Hol
 		s.log().WarnContext(ctx, "a grant for a mytoken has no access token yet", "grant", f.GrantID, "err", err)
 		return Issued{}, delegation.Pending()
 	}
-	clauses, err := granted(f.Granted.Clauses, tokens)
+	clauses, err := consent.Granted(f.Granted.Clauses, tokens)
 	if err == nil {
 		clauses, err = delegation.Cap(clauses, h.Grant.ExpiresAt)
 	}
@@ -336,12 +271,12 @@ func (s *Service) issue(ctx context.Context, f delegation.Flow, h delegation.Hol
 	g := newSubGrant(f.Granted, clauses, Asker{Address: f.Address, UserAgent: f.UserAgent}, now)
 	g.GrantID, g.OwnerID, g.OwnerName, g.Provider, g.Issuer = f.GrantID, f.OwnerID, h.Grant.OwnerName, f.Provider, p.Issuer
 	g.Subject, g.Capabilities = cmp.Or(tokens.Subject, f.OwnerID), f.Granted.Capabilities
-	hand, err := s.hand(g, f.Wish, now)
+	hand, err := s.maker().Hand(g, f.Wish, now)
 	if err != nil {
 		return Issued{}, err
 	}
 	f.State = delegation.Issued
-	err = s.Flows.SaveFlow(ctx, f, delegation.Accepted, delegation.Change{Insert: []delegation.SubGrant{g}, Codes: hand.codes,
+	err = s.Flows.SaveFlow(ctx, f, delegation.Accepted, delegation.Change{Insert: []delegation.SubGrant{g}, Codes: hand.Codes,
 		Events:  []delegation.Event{from.event(g.ID, "created", "Used grant_type oidc_flow authorization_code", now)},
 		Records: []audit.Record{created(g, from, now)}})
 	if errors.Is(err, fault.ErrStale) {
@@ -350,7 +285,7 @@ func (s *Service) issue(ctx context.Context, f delegation.Flow, h delegation.Hol
 	if err != nil {
 		return Issued{}, err
 	}
-	return s.delivered(g, hand)
+	return s.maker().Delivered(g, hand, now)
 }
 
 // fail ends a flow of which nothing can come, and its grant.
@@ -363,31 +298,4 @@ func (s *Service) fail(ctx context.Context, f delegation.Flow) error {
 		return err
 	}
 	return delegation.BadCode()
-}
-
-// granted cuts scopes and audiences that the provider did not grant out of clauses. A clause that
-// has none left of either allows nothing, and goes.
-func granted(clauses []delegation.Clause, given grant.Tokens) (kept []delegation.Clause, err error) {
-	for _, c := range clauses {
-		var scopes, audiences bool
-		c.Scope, scopes = common(c.Scope, given.Scopes)
-		c.Audience, audiences = common(c.Audience, given.Audiences)
-		if scopes && audiences {
-			kept = append(kept, c)
-		}
-	}
-	if len(kept) == 0 && len(clauses) > 0 {
-		return nil, delegation.TooWide()
-	}
-	return kept, nil
-}
-
-// common is what of wanted was given, and whether that leaves anything. Who wants nothing by name
-// gets nothing by name, and a provider that does not say what it gave gave what was wanted.
-func common(wanted, given []string) (both []string, left bool) {
-	if len(wanted) == 0 || len(given) == 0 {
-		return wanted, true
-	}
-	both = slices.DeleteFunc(slices.Clone(wanted), func(s string) bool { return !slices.Contains(given, s) })
-	return both, len(both) > 0
 }

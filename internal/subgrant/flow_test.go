@@ -19,6 +19,7 @@ import (
 	"github.com/lanyardhq/lanyard/internal/grant"
 	"github.com/lanyardhq/lanyard/internal/identity"
 	"github.com/lanyardhq/lanyard/internal/subgrant"
+	"github.com/lanyardhq/lanyard/internal/subgrant/wire"
 )
 
 func TestStatesOfAPollingCode(t *testing.T) {
@@ -314,7 +315,7 @@ func TestAPollGoesOnWhereAServerDied(t *testing.T) {
 	})
 }
 
-type deadKeys struct{ subgrant.Keys }
+type deadKeys struct{ wire.Keys }
 
 func (deadKeys) Signer(string, time.Time) (k wlcgKey, err error) { return k, errors.New("killed") }
 

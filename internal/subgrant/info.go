@@ -2,7 +2,6 @@ package subgrant
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -31,19 +30,8 @@ func (s *Service) introspect(ctx context.Context, token material.Secret, from As
 	if err := capable(g, "", delegation.CapabilityIntrospect); err != nil {
 		return Introspection{}, err
 	}
-	c := s.claimsOf(g)
-	if len(g.Clauses) > 0 {
-		used := make([]delegation.Used, len(g.Clauses))
-		for i, clause := range g.Clauses {
-			used[i] = delegation.Used{Clause: clause, Count: g.Counts[i]}
-		}
-		c.Restrictions = used
-	}
-	text, err := json.Marshal(c)
-	if err != nil {
-		return Introspection{}, fmt.Errorf("encode claims: %w", err)
-	}
-	return Introspection{ID: g.ID, Form: shown.Form, Token: text}, nil
+	text, err := s.maker().Describe(g)
+	return Introspection{ID: g.ID, Form: shown.Form, Token: text}, err
 }
 
 // act uses the token for something other than an access token, which judge allows.

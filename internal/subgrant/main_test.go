@@ -28,6 +28,7 @@ import (
 	"github.com/lanyardhq/lanyard/internal/store/seal"
 	"github.com/lanyardhq/lanyard/internal/store/storetest"
 	"github.com/lanyardhq/lanyard/internal/subgrant"
+	"github.com/lanyardhq/lanyard/internal/subgrant/wire"
 	"github.com/lanyardhq/lanyard/material"
 	"github.com/lanyardhq/lanyard/wlcg"
 )
@@ -35,7 +36,7 @@ import (
 var (
 	_ subgrant.Flows = (*store.Store)(nil)
 	_ subgrant.Store = (*store.Store)(nil)
-	_ subgrant.Keys  = (*signing.Keys)(nil)
+	_ wire.Keys      = (*signing.Keys)(nil)
 )
 
 var start = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)

@@ -10,6 +10,7 @@ import (
 	"github.com/lanyardhq/lanyard/internal/delegation"
 	"github.com/lanyardhq/lanyard/internal/fault"
 	"github.com/lanyardhq/lanyard/internal/identity"
+	"github.com/lanyardhq/lanyard/internal/subgrant/wire"
 	"github.com/lanyardhq/lanyard/material"
 )
 
@@ -22,7 +23,7 @@ func (s *Service) Revoke(ctx context.Context, token material.Secret, w RevokeWis
 		err = delegation.Invalid("no token given")
 	case w.ID != "":
 		update, err = s.revokeOther(ctx, token, w, from)
-	case len(token.Reveal()) < minToken:
+	case len(token.Reveal()) < wire.MinToken:
 		err = s.revokeCode(ctx, token, from)
 	default:
 		err = s.revokeSelf(ctx, token, w, from)

@@ -17,8 +17,8 @@ import (
 	"github.com/lanyardhq/lanyard/internal/delegation"
 	"github.com/lanyardhq/lanyard/internal/grant"
 	"github.com/lanyardhq/lanyard/internal/identity"
+	"github.com/lanyardhq/lanyard/internal/subgrant/wire"
 	"github.com/lanyardhq/lanyard/material"
-	"github.com/lanyardhq/lanyard/wlcg"
 )
 
 // Grants is what a Service needs of custody and of the broker.
@@ -34,20 +34,12 @@ type Grants interface {
 	EndGrant(ctx context.Context, by identity.Actor, grantID string) error
 }
 
-// Keys are those that tokens are signed with, such as *signing.Keys.
-type Keys interface {
-	// Signer is the key of an algorithm that signs at now.
-	Signer(algorithm string, now time.Time) (wlcg.Key, error)
-	// Published are all keys of algorithms that tokens in circulation may be signed with.
-	Published(algorithms ...string) wlcg.KeySet
-}
-
 // Service is the use cases. All its fields but Log are required.
 type Service struct {
 	Flows  Flows
 	Store  Store
 	Grants Grants
-	Keys   Keys
+	Keys   wire.Keys
 	// Issuer is the URL of the facade without a slash at its end: iss and aud of every token.
 	Issuer string
 	// Providers are those that are delegated of.
@@ -60,15 +52,20 @@ type Service struct {
 	Log *slog.Logger
 }
 
-// How long codes live, and how often who waits shall ask.
-const (
-	codeLife = 300 * time.Second
-	interval = 5 * time.Second
-)
+// interval is how often who waits shall ask.
+const interval = 5 * time.Second
 
 func (s *Service) log() *slog.Logger { return cmp.Or(s.Log, slog.New(slog.DiscardHandler)) }
 
 func (s *Service) now() time.Time { return s.Now().UTC().Truncate(time.Second) }
+
+func (s *Service) maker() wire.Maker { return wire.Maker{Issuer: s.Issuer, Keys: s.Keys} }
+
+// Algorithm signs mytokens.
+const Algorithm = wire.Algorithm
+
+// Issued is a token as its holder gets it.
+type Issued = wire.Issued
 
 // Asker is who a request comes from.
 type Asker struct {
@@ -98,23 +95,6 @@ type Consent struct {
 	// application asked for no end.
 	Latest, Default time.Time
 	State           delegation.FlowState
-}
-
-// Issued is a token as its holder gets it. Clauses and Capabilities are those that it has, which can
-// be fewer than were asked for.
-type Issued struct {
-	ID   string // mom_id
-	Form delegation.Form
-	// Token is the JWT or the short token, or empty if Code is set: the transfer code.
-	Token, Code material.Secret
-	// ExpiresAt is the token's end, or the transfer code's. Both are zero for a token without end.
-	ExpiresAt    time.Time
-	ExpiresIn    time.Duration
-	Capabilities delegation.Capabilities
-	Clauses      []delegation.Clause
-	Rotation     delegation.Rotation
-	// Update replaces the token that was shown; nil if it stays.
-	Update *Issued
 }
 
 // AccessWish says how an access token shall be. What is empty is as the sub-grant says.

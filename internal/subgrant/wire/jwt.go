@@ -1,4 +1,4 @@
-package subgrant
+package wire
 
 import (
 	"crypto"
@@ -17,6 +17,7 @@ import (
 	_ "crypto/sha512" // the hash of ES384
 
 	"github.com/lanyardhq/lanyard/internal/delegation"
+	"github.com/lanyardhq/lanyard/material"
 	"github.com/lanyardhq/lanyard/wlcg"
 )
 
@@ -53,9 +54,9 @@ type claims struct {
 }
 
 // claimsOf are those of the token of g in force.
-func (s *Service) claimsOf(g delegation.SubGrant) claims {
+func (m Maker) claimsOf(g delegation.SubGrant) claims {
 	sum := sha3.Sum256([]byte(g.Subject + "@" + g.Issuer))
-	c := claims{Version: "0.7", Type: "mytoken", Issuer: s.Issuer, Audience: s.Issuer, Subject: base64.StdEncoding.EncodeToString(sum[:]),
+	c := claims{Version: "0.7", Type: "mytoken", Issuer: m.Issuer, Audience: m.Issuer, Subject: base64.StdEncoding.EncodeToString(sum[:]),
 		Seq: g.Seq, Name: g.Name, OIDCSubject: g.Subject, OIDCIssuer: g.Issuer, Capabilities: g.Capabilities,
 		IssuedAt: g.IssuedAt.Unix(), NotBefore: g.IssuedAt.Unix(), AuthTime: g.CreatedAt.Unix(), ID: g.ID}
 	if begin := delegation.Beginning(g.Clauses); begin.After(g.IssuedAt) {
@@ -73,6 +74,23 @@ func (s *Service) claimsOf(g delegation.SubGrant) claims {
 	return c
 }
 
+// Describe is what the token of g says, with the uses so far in each restriction.
+func (m Maker) Describe(g delegation.SubGrant) (json.RawMessage, error) {
+	c := m.claimsOf(g)
+	if len(g.Clauses) > 0 {
+		used := make([]delegation.Used, len(g.Clauses))
+		for i, clause := range g.Clauses {
+			used[i] = delegation.Used{Clause: clause, Count: g.Counts[i]}
+		}
+		c.Restrictions = used
+	}
+	text, err := json.Marshal(c)
+	if err != nil {
+		return nil, fmt.Errorf("encode claims: %w", err)
+	}
+	return text, nil
+}
+
 func unsigned(c claims) (string, error) {
 	body, err := json.Marshal(c)
 	if err != nil {
@@ -82,18 +100,18 @@ func unsigned(c claims) (string, error) {
 }
 
 // length is that of the JWT of g.
-func (s *Service) length(g delegation.SubGrant) (int, error) {
-	text, err := unsigned(s.claimsOf(g))
+func (m Maker) length(g delegation.SubGrant) (int, error) {
+	text, err := unsigned(m.claimsOf(g))
 	return len(text) + 1 + base64.RawURLEncoding.EncodedLen(signature), err
 }
 
 // sign makes the JWT of g.
-func (s *Service) sign(g delegation.SubGrant) (string, error) {
-	text, err := unsigned(s.claimsOf(g))
+func (m Maker) sign(g delegation.SubGrant, now time.Time) (material.Secret, error) {
+	text, err := unsigned(m.claimsOf(g))
 	if err != nil {
 		return "", err
 	}
-	key, err := s.Keys.Signer(Algorithm, s.now())
+	key, err := m.Keys.Signer(Algorithm, now)
 	if err != nil {
 		return "", err
 	}
@@ -108,7 +126,7 @@ func (s *Service) sign(g delegation.SubGrant) (string, error) {
 	raw := make([]byte, signature)
 	n.R.FillBytes(raw[:signature/2])
 	n.S.FillBytes(raw[signature/2:])
-	return text + "." + base64.RawURLEncoding.EncodeToString(raw), nil
+	return material.Secret(text + "." + base64.RawURLEncoding.EncodeToString(raw)), nil
 }
 
 func digest(text string) []byte {
@@ -117,10 +135,10 @@ func digest(text string) []byte {
 	return h.Sum(nil)
 }
 
-// read verifies a JWT. Everything but the header that we write is refused unread, so that there is
+// Read verifies a JWT and says what it names. Everything but the header that we write is refused unread, so that there is
 // nothing to choose for who made it. What it says besides id and seq_no is not believed: the row is.
-func (s *Service) read(token string) (delegation.Shown, error) {
-	parts := strings.SplitN(token, ".", 4)
+func (m Maker) Read(token material.Secret) (delegation.Shown, error) {
+	parts := strings.SplitN(token.Reveal(), ".", 4)
 	if len(parts) != 3 {
 		return delegation.Shown{}, delegation.Malformed("token contains an invalid number of segments")
 	}
@@ -128,7 +146,7 @@ func (s *Service) read(token string) (delegation.Shown, error) {
 	if parts[0] != base64.RawURLEncoding.EncodeToString([]byte(header)) || err != nil || len(raw) != signature {
 		return delegation.Shown{}, delegation.Malformed("token is none of this server")
 	}
-	if !s.signed(parts[0]+"."+parts[1], raw) {
+	if !m.signed(parts[0]+"."+parts[1], raw) {
 		return delegation.Shown{}, delegation.Malformed("crypto/ecdsa: verification error")
 	}
 	body, err := base64.RawURLEncoding.DecodeString(parts[1])
@@ -139,7 +157,7 @@ func (s *Service) read(token string) (delegation.Shown, error) {
 	if err := json.Unmarshal(body, &c); err != nil {
 		return delegation.Shown{}, fmt.Errorf("decode a token of ours: %w", err)
 	}
-	if c.Type != "mytoken" || c.Issuer != s.Issuer || c.Audience != s.Issuer {
+	if c.Type != "mytoken" || c.Issuer != m.Issuer || c.Audience != m.Issuer {
 		return delegation.Shown{}, delegation.Malformed("invalid issuer")
 	}
 	shown := delegation.Shown{ID: c.ID, Seq: c.Seq, Form: delegation.FormToken}
@@ -149,10 +167,10 @@ func (s *Service) read(token string) (delegation.Shown, error) {
 	return shown, nil
 }
 
-func (s *Service) signed(text string, raw []byte) bool {
+func (m Maker) signed(text string, raw []byte) bool {
 	sum := digest(text)
 	r, t := new(big.Int).SetBytes(raw[:signature/2]), new(big.Int).SetBytes(raw[signature/2:])
-	for _, k := range s.Keys.Published(Algorithm).Keys {
+	for _, k := range m.Keys.Published(Algorithm).Keys {
 		if key, ok := k.Key.(*ecdsa.PublicKey); ok && ecdsa.Verify(key, sum, r, t) {
 			return true
 		}

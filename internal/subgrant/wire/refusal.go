@@ -1,0 +1,49 @@
+package wire
+
+import (
+	"errors"
+
+	"github.com/lanyardhq/lanyard/internal/delegation"
+	"github.com/lanyardhq/lanyard/internal/fault"
+	"github.com/lanyardhq/lanyard/internal/grant"
+)
+
+// Refusal is what the protocol says for err, which is not nil. Internal reports that err is ours to
+// repair: nothing of it is told, so it must be logged.
+func Refusal(err error) (refusal *delegation.Error, internal bool) {
+	if e, ok := errors.AsType[*delegation.Error](err); ok {
+		return e, false
+	}
+	switch f := fault.Public(err); {
+	case f.Code == fault.NotFound:
+		return delegation.BadToken(), false
+	case f.Code == fault.Limited && f.RetryAfter > 0:
+		return delegation.TooMany(f.Message, f.RetryAfter), false
+	case f.Code == fault.Invalid || f.Code == fault.Denied || f.Code == fault.Limited:
+		return delegation.Invalid("%s", f.Message), false
+	case f.Code == fault.Unavailable:
+		return delegation.Unavailable(f.Message), false
+	}
+	return delegation.Unavailable("internal error"), true
+}
+
+// OfProvider words what custody says of a provider as clients expect it.
+func OfProvider(err error) error {
+	if r, ok := errors.AsType[*grant.Refusal](err); ok {
+		switch {
+		case r.Code != "" && r.Description != "":
+			return delegation.Provider(r.Code + ": " + r.Description)
+		case r.Code != "":
+			return delegation.Provider(r.Code)
+		default:
+			return delegation.Unavailable(r.Error())
+		}
+	}
+	switch f := fault.Public(err); f.Code {
+	case fault.Denied: // more than was granted
+		return delegation.Provider("invalid_scope: " + f.Message)
+	case fault.Conflict: // the grant needs a person
+		return delegation.Provider("invalid_grant: " + f.Message)
+	}
+	return err
+}
