@@ -52,6 +52,18 @@ func TestPollsAreAnsweredHoweverManyThereAre(t *testing.T) {
 	}
 }
 
+// Who starts flow after flow is told when to come again, in the form that clients can read.
+func TestFlowsOfOneAddressAreBounded(t *testing.T) {
+	w := newWorld(t)
+	for range 100 {
+		w.start(`{}`)
+	}
+	a := w.post(my, object(map[string]any{"grant_type": "oidc_flow", "oidc_issuer": op.Issuer}))
+	if a.refused() != "429 too_many_requests: too many requests from 127.0.0.1 wait for a person" || a.header.Get("Retry-After") != "300" || a.header.Get("Content-Type") != "application/json" {
+		t.Errorf("one more: %s, %v", a, a.header)
+	}
+}
+
 // The two codes have nothing in common, and neither can be guessed.
 func TestCodesTellNothingOfEachOther(t *testing.T) {
 	w := newWorld(t)
