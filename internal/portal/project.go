@@ -13,8 +13,8 @@ import (
 	"github.com/lanyardhq/lanyard/internal/project"
 )
 
-// perPage bounds the rows of a list; few is how many need no search.
-const perPage, few = 50, 5
+// few is how many rows need no search.
+const few = 5
 
 type projectsPage struct {
 	Projects  []broker.ProjectView
@@ -100,12 +100,10 @@ func (p *Portal) project(v *frame.View) error {
 
 // listKeys fills in the keys: a page of them, or the first that a search finds among all.
 func (p *Portal) listKeys(v *frame.View, page *projectPage) error {
-	f := credential.Filter{Kind: s3key.Name, ProjectID: page.ID, Before: page.List.After, Limit: perPage + 1}
-	if page.List.Ended == "" {
-		f.Statuses = []credential.Status{credential.Intended, credential.Active, credential.Frozen}
-	}
-	if page.List.Mine != "" {
-		f.OwnerID = v.By.AccountID
+	f := v.List(s3key.Name)
+	f.ProjectID = page.ID
+	if page.List.Mine == "" {
+		f.OwnerID = ""
 	}
 	if page.List.Search != "" {
 		f.Before, f.Limit = "", 0
@@ -119,11 +117,9 @@ func (p *Portal) listKeys(v *frame.View, page *projectPage) error {
 		return !contains(page.List.Search, c.Name, c.PublicID, c.OwnerName)
 	})
 	page.Matches = len(keys)
-	if len(keys) > perPage {
-		keys = keys[:perPage]
-		if page.List.Search == "" {
-			page.Next = page.List.With("after", keys[perPage-1].ID)
-		}
+	keys, next := frame.Page(keys)
+	if next != "" && page.List.Search == "" {
+		page.Next = page.List.With("after", next)
 	}
 	for _, c := range keys {
 		r, err := s3key.ParseRights(c.Spec)

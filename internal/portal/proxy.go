@@ -29,21 +29,15 @@ type proxyRow struct {
 // proxies lists one's own proxies or, for its managers and deputies, those of a project.
 func (p *Portal) proxies(v *frame.View) error {
 	page := proxiesPage{Project: v.FormValue("project"), Ended: v.FormValue("ended") != ""}
-	f := credential.Filter{Kind: proxy.Name, ProjectID: page.Project, OwnerID: v.By.AccountID, Before: v.FormValue("after"), Limit: perPage + 1}
+	f := v.List(proxy.Name)
 	if page.Project != "" {
-		f.OwnerID = ""
-	}
-	if !page.Ended {
-		f.Statuses = []credential.Status{credential.Intended, credential.Active, credential.Frozen}
+		f.ProjectID, f.OwnerID = page.Project, ""
 	}
 	found, err := p.Broker.ListCredentials(v.Context(), v.By, f)
 	if err != nil {
 		return err
 	}
-	if len(found) > perPage {
-		found = found[:perPage]
-		page.Next = found[perPage-1].ID
-	}
+	found, page.Next = frame.Page(found)
 	for _, c := range found {
 		spec, err := proxy.ParseSpec(c.Spec)
 		if err != nil {

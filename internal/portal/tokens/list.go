@@ -11,9 +11,6 @@ import (
 	"github.com/lanyardhq/lanyard/internal/portal/frame"
 )
 
-// perPage is how many grants a list shows.
-const perPage = 50
-
 type listPage struct {
 	Grants    []row
 	Providers bool   // there is one to approve
@@ -25,18 +22,11 @@ type listPage struct {
 // list shows one's own grants.
 func (p *Pages) list(v *frame.View) error {
 	page := listPage{Ended: v.FormValue("ended") != "", Lost: v.FormValue("approval") == "lost"}
-	f := credential.Filter{Kind: grant.Kind, OwnerID: v.By.AccountID, Before: v.FormValue("after"), Limit: perPage + 1}
-	if !page.Ended {
-		f.Statuses = []credential.Status{credential.Intended, credential.Active, credential.Frozen}
-	}
-	found, err := p.Broker.ListCredentials(v.Context(), v.By, f)
+	found, err := p.Broker.ListCredentials(v.Context(), v.By, v.List(grant.Kind))
 	if err != nil {
 		return err
 	}
-	if len(found) > perPage {
-		found = found[:perPage]
-		page.Next = found[perPage-1].ID
-	}
+	found, page.Next = frame.Page(found)
 	families, err := p.Custody.Families(v.Context(), v.By, found)
 	if err != nil {
 		return err
