@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/chromedp/cdproto/browser"
@@ -240,22 +241,32 @@ func (p *tab) enter() int64 {
 	return p.goes(chromedp.KeyEvent(kb.Enter))
 }
 
-// axe installs axe-core, which is Mozilla-licensed and no part of Lanyard, and returns its script.
+// axe returns the script of axe-core.
 func axe(t testing.TB) string {
 	t.Helper()
-	cache, err := os.UserCacheDir()
+	text, err := axeCore()
 	if err != nil {
 		t.Fatal(err)
 	}
+	return text
+}
+
+// axeCore installs axe-core, which is Mozilla-licensed and no part of Lanyard, and reads it. Several
+// tests want it at the same time.
+var axeCore = sync.OnceValues(func() (string, error) {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", err
+	}
 	lock, err := os.ReadFile("testdata/axe/package-lock.json")
 	if err != nil {
-		t.Fatal(err)
+		return "", err
 	}
 	dir := filepath.Join(cache, "lanyard-axe")
 	script := filepath.Join(dir, "node_modules", "axe-core", "axe.min.js")
 	if kept, err := os.ReadFile(filepath.Join(dir, "package-lock.json")); err != nil || string(kept) != string(lock) || missing(script) {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
-			t.Fatal(err)
+			return "", err
 		}
 		for _, name := range []string{"package.json", "package-lock.json"} {
 			text, err := os.ReadFile(filepath.Join("testdata/axe", name))
@@ -263,21 +274,18 @@ func axe(t testing.TB) string {
 				err = os.WriteFile(filepath.Join(dir, name), text, 0o644)
 			}
 			if err != nil {
-				t.Fatal(err)
+				return "", err
 			}
 		}
 		npm := exec.Command("npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts")
 		npm.Dir = dir
 		if out, err := npm.CombinedOutput(); err != nil {
-			t.Fatalf("npm ci: %v\n%s", err, out)
+			return "", fmt.Errorf("npm ci: %w\n%s", err, out)
 		}
 	}
 	text, err := os.ReadFile(script)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
-}
+	return string(text), err
+})
 
 func missing(path string) bool {
 	_, err := os.Stat(path)

@@ -21,6 +21,7 @@ import (
 // where none may be: the database and everything else in the data directory, the logs, the
 // command lines and environments of all processes, the texts of errors.
 func TestNoSecretLeaks(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, settings{extra: "log: {level: debug}\n"})
 	watch, stop := context.WithCancel(t.Context())
 	lines := watchProcesses(watch)

@@ -15,6 +15,7 @@ import (
 
 // TestClients moves real data with every client, each with the file that lanyard configure wrote.
 func TestClients(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, settings{})
 	anna := s.signIn("anna")
 	big := filepath.Join(t.TempDir(), "big")
@@ -50,6 +51,7 @@ func TestClients(t *testing.T) {
 // TestClientsAreToldWhy shows each client keys that do not hold any more, and somebody else's
 // bucket: it fails at once, and says what the gateway says.
 func TestClientsAreToldWhy(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, settings{})
 	anna := s.signIn("anna")
 	all := s3clients(t)

@@ -23,6 +23,7 @@ func orderFor(project, name string, life int64) api.CredentialOrder {
 // and deleted. What was acknowledged is there afterwards, and no key is honoured that should not
 // be; the audit trail still verifies.
 func TestKillStorm(t *testing.T) {
+	t.Parallel()
 	kills := 40
 	if os.Getenv("LANYARD_SOAK") != "" {
 		kills = 300

@@ -13,6 +13,7 @@ import (
 
 // TestGuides runs every indented command of the guides, in order, as the people they are for.
 func TestGuides(t *testing.T) {
+	t.Parallel()
 	port := freePorts(t, 1)[0]
 	s := newSite(t, settings{extra: fmt.Sprintf(`grid: {online_ca: {enabled: true}}
 vos:

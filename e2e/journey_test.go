@@ -7,6 +7,7 @@ import (
 
 // TestFirstSteps is what the README promises somebody new.
 func TestFirstSteps(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, settings{})
 	anna := s.signIn("anna")
 	if out := anna.lanyard("whoami"); !strings.Contains(out, "Anna Test") {

@@ -18,6 +18,7 @@ import (
 // endpoint with its scheme, https, signature version 2 for s3cmd, options that no client knows,
 // and a remote that publishes.
 func TestLUMIFiles(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, settings{tls: true})
 	anna := s.signIn("anna")
 	robot, _ := anna.robot(projectA)
@@ -146,6 +147,7 @@ func port(t *testing.T, address string) string {
 // TestTemplates downloads every client's configuration from the API: with the secret where the
 // operator shows it again, and with what to do where not.
 func TestTemplates(t *testing.T) {
+	t.Parallel()
 	for _, reveal := range []string{"once", "always"} {
 		t.Run(reveal, func(t *testing.T) {
 			s := newSite(t, settings{extra: "reveal: " + reveal + "\n"})
@@ -181,6 +183,7 @@ func TestTemplates(t *testing.T) {
 
 // TestOperatorStopsEverything freezes a person, and everything of theirs stops with one command.
 func TestOperatorStopsEverything(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, settings{})
 	anna, ben := s.signIn("anna"), s.signIn("ben")
 	c := s3clients(t)[0]

@@ -18,6 +18,7 @@ import (
 
 // TestPortal drives the pages in Chromium, the way people do.
 func TestPortal(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, settings{})
 	browser := chromium(t)
 	for _, tc := range []struct {

@@ -13,6 +13,7 @@ import (
 // TestRevocation deletes keys while a client loops on HEAD with each: refused within a second of
 // the answer to the deletion, and from then on.
 func TestRevocation(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, settings{})
 	robot, _ := s.signIn("anna").robot(projectA)
 	web := &http.Client{Timeout: patience}
@@ -64,6 +65,7 @@ func TestRevocation(t *testing.T) {
 
 // TestExpiry uses a key to its end: accepted before, refused after, to the second.
 func TestExpiry(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, settings{})
 	robot, _ := s.signIn("anna").robot(projectA)
 	web := &http.Client{Timeout: patience}

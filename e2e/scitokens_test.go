@@ -20,6 +20,7 @@ import (
 // TestXRootDTakesOurTokens holds what we mint against XRootD and libscitokens as Debian ships them:
 // each right opens what it should and nothing else.
 func TestXRootDTakesOurTokens(t *testing.T) {
+	t.Parallel()
 	issuer := newTokenIssuer(t)
 	ec, rs := signingKey(t, "ec", wlcg.ES256), signingKey(t, "rs", wlcg.RS256)
 	issuer.publish(ec, rs)
@@ -76,6 +77,7 @@ func TestXRootDTakesOurTokens(t *testing.T) {
 // "permission denied"; what storage.Explain says of the same token must name the reason, and must
 // have nothing to say of tokens that pass.
 func TestXRootDRefusesAndWeKnowWhy(t *testing.T) {
+	t.Parallel()
 	issuer := newTokenIssuer(t)
 	ec, rs := signingKey(t, "ec", wlcg.ES256), signingKey(t, "rs", wlcg.RS256)
 	issuer.publish(ec, rs)
@@ -137,6 +139,7 @@ func TestXRootDRefusesAndWeKnowWhy(t *testing.T) {
 // TestXRootDForgetsWithdrawnKeys: once a key is withdrawn and the server has looked, its tokens are
 // worth nothing, and those of the next key are taken.
 func TestXRootDForgetsWithdrawnKeys(t *testing.T) {
+	t.Parallel()
 	issuer := newTokenIssuer(t)
 	leaked, next := signingKey(t, "leaked", wlcg.ES256), signingKey(t, "next", wlcg.ES256)
 	issuer.publish(leaked)
@@ -177,6 +180,7 @@ func xrdcpCertificates(t testing.TB) string {
 // TestClientsFindTheToken: what bearer.Write leaves is what xrdcp takes and what a script with curl
 // reads.
 func TestClientsFindTheToken(t *testing.T) {
+	t.Parallel()
 	issuer := newTokenIssuer(t)
 	k := signingKey(t, "ec", wlcg.ES256)
 	issuer.publish(k)
@@ -257,6 +261,7 @@ func TestClientsFindTheToken(t *testing.T) {
 // TestXRootDTakesWhatTheServerMints: people get tokens by the command line, for what the policy
 // gives them, and storage that trusts the server takes them.
 func TestXRootDTakesWhatTheServerMints(t *testing.T) {
+	t.Parallel()
 	site := newSite(t, settings{secure: true, extra: fmt.Sprintf(`providers:
   - {id: own, title: This site, type: lanyard}
 tokens:

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/rand"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	mathrand "math/rand/v2"
@@ -15,6 +16,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -42,6 +44,11 @@ func TestMain(m *testing.M) {
 	// Debian's rclone fails on any bundle named here, and we speak to this machine only.
 	os.Unsetenv("AWS_CA_BUNDLE")
 	os.Setenv("AWS_EC2_METADATA_DISABLED", "true")
+	// Tests wait for programs most of the time, so more of them run at once than there are processors.
+	if err := flag.Set("test.parallel", strconv.Itoa(2*runtime.GOMAXPROCS(0))); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 	code := m.Run()
 	os.RemoveAll(dir)
 	os.Exit(code)

@@ -18,6 +18,7 @@ import (
 
 // TestMinIOBehind puts the gateway in front of somebody else's store.
 func TestMinIOBehind(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	ports := freePorts(t, 1)
 	secret := rand.Text()
@@ -46,7 +47,7 @@ func TestMinIOBehind(t *testing.T) {
 	anna := s.signIn("anna")
 	robot, _ := anna.robot(projectA)
 	k := createKey(t, robot, projectA, "away")
-	web := &http.Client{Timeout: 20 * time.Second}
+	web := &http.Client{Timeout: patience}
 	if err := cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +57,7 @@ func TestMinIOBehind(t *testing.T) {
 	_ = cmd.Wait()
 	began := time.Now()
 	status, answer, err := signed(t.Context(), web, k, http.MethodPut, s.s3+"/kept/x", "x")
-	if err != nil || status != http.StatusServiceUnavailable || time.Since(began) > 15*time.Second {
+	if err != nil || status != http.StatusServiceUnavailable || time.Since(began) > 30*time.Second {
 		t.Errorf("with the store away: %d %s %v after %s", status, answer, err, time.Since(began))
 	}
 }
@@ -100,6 +101,7 @@ func everything(t *testing.T, s *site) {
 // TestPostgreSQL runs two servers on one PostgreSQL: what one issues the other honours, and what
 // one ends the other refuses within a second.
 func TestPostgreSQL(t *testing.T) {
+	t.Parallel()
 	urlFile := postgres(t)
 	database := "  driver: postgres\n  url_file: " + urlFile + "\n"
 	one := newSite(t, settings{database: database})

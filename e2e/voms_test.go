@@ -123,6 +123,7 @@ func (g *gridSite) grid() []string {
 // TestProxyWithoutACertificate is the journey of somebody who has none: the server's CA issues one,
 // and programs of the grid take the proxy below it until it is deleted.
 func TestProxyWithoutACertificate(t *testing.T) {
+	t.Parallel()
 	g := newGridSite(t)
 	anna := g.signIn("anna")
 	proxy := filepath.Join(anna.home, "proxy.pem")
@@ -160,6 +161,7 @@ func TestProxyWithoutACertificate(t *testing.T) {
 
 // TestVOMSClients lets the field's clients, and ours under their names, ask for attributes.
 func TestVOMSClients(t *testing.T) {
+	t.Parallel()
 	g := newGridSite(t)
 	here := &person{site: g.site, home: t.TempDir()}
 	drop := filepath.Join(here.home, "voms-proxy-init")
@@ -185,6 +187,7 @@ func TestVOMSClients(t *testing.T) {
 // TestDelegation has the server hold a proxy whose key never travelled, and jobs fetch fresh ones
 // below it until it is deleted.
 func TestDelegation(t *testing.T) {
+	t.Parallel()
 	g := newGridSite(t)
 	anna := g.signIn("anna")
 	anna.run(command{args: []string{"proxy", "delegate", "-p", projectA, "--name", "nightly", "--voms", "climate:/climate/ocean/Role=pilot", "--for", "2d"}, env: g.as("ada")}).ok(t)

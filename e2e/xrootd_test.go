@@ -183,6 +183,7 @@ func proxyFile(t testing.TB, name string) string {
 // TestDataServerTellsProxiesApart holds the data server itself against proxies of the field's own
 // tools, so that what it says of ours means something.
 func TestDataServerTellsProxiesApart(t *testing.T) {
+	t.Parallel()
 	s := newDataServer(t, filepath.Join(fixtures, "pki/certificates"), filepath.Join(fixtures, "pki/vomsdir"), "lanyard")
 	s.admits(proxyFile(t, "golden/g07-c-voms.pem"))
 	s.refuses(proxyFile(t, "golden/g01-c-plain.pem"))            // no VO
