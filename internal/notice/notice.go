@@ -76,11 +76,11 @@ func (n Notice) Text() string {
 	return fmt.Sprintf("%s %s. Nobody can tell whose the right one is, so the sign-in was ended for all who had it.", n.somebody(), did)
 }
 
-// somebody is "Somebody at 192.0.2.1 (curl/8.5)".
+// somebody is "Somebody at 192.0.2.1 with curl/8.5".
 func (n Notice) somebody() string {
 	text := "Somebody at " + cmp.Or(n.Address, "an unknown address")
 	if n.Program != "" {
-		text += " (" + n.Program + ")"
+		text += " with " + n.Program
 	}
 	return text
 }
@@ -91,7 +91,7 @@ func (n Notice) Next() string {
 	if n.Name == commandLine {
 		again = "Sign in again there: lanyard login."
 	}
-	return again + " If you copied or restored a home directory, that was the reason. If not, or if you do not know that computer or address, " +
+	return again + " A home directory that was copied or restored can be the reason. If it is not, somebody else had that sign-in, even if the address is your own: " +
 		"end your other sign-ins on the page of your account, and tell the people who run this installation."
 }
 

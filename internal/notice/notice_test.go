@@ -19,13 +19,13 @@ func TestOfSession(t *testing.T) {
 		text, next string
 	}{
 		"our command line": {notice.OfSession(notice.TokenReused, cli, noon, "192.0.2.66", "curl/8.5"),
-			"Somebody at 192.0.2.66 (curl/8.5) used an old copy of the refresh token of the Lanyard command line on login2. Nobody can tell whose the right one is, so the sign-in was ended for all who had it.",
-			"Sign in again there: lanyard login. If you copied"},
+			"Somebody at 192.0.2.66 with curl/8.5 used an old copy of the refresh token of the Lanyard command line on login2. Nobody can tell whose the right one is, so the sign-in was ended for all who had it.",
+			"Sign in again there: lanyard login. A home directory"},
 		"somebody's hub, from nowhere": {notice.OfSession(notice.TokenReused, hub, noon, "", ""),
 			"Somebody at an unknown address used an old copy of the refresh token of jupyterhub. Nobody",
-			"Sign in again there. If you copied"},
+			"Sign in again there. A home directory"},
 		"a code": {notice.OfSession(notice.CodeReused, hub, noon, "192.0.2.66", strings.Repeat("x", 300)),
-			"Somebody at 192.0.2.66 (" + strings.Repeat("x", 100) + ") used the code once more by which jupyterhub was signed in. Nobody",
+			"Somebody at 192.0.2.66 with " + strings.Repeat("x", 100) + " used the code once more by which jupyterhub was signed in. Nobody",
 			"Sign in again there."},
 	} {
 		t.Run(name, func(t *testing.T) {

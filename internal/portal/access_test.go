@@ -81,6 +81,7 @@ func TestWhoSeesWhat(t *testing.T) {
 		{"GET", "/proxies/KEY", in, 404, 303, 303},
 		{"GET", "/device", in, 200, 200, 200},
 		{"GET", "/account", in, 200, 200, 200},
+		{"POST", "/notices/ntc_NONE/dismiss", 401, 303, 303, 303},
 		{"POST", "/account/sessions/ses_NONE/end", 401, 404, 404, 404},
 		{"GET", "/nope", 404, 404, 404, 404},
 		{"GET", "/static/style.css", 200, 200, 200, 200},
