@@ -161,7 +161,7 @@ func (w *world) set(ahead time.Duration) {
 
 func (w *world) settle(seq int64) {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if err := w.table.Await(ctx, seq); err != nil {
 		w.t.Fatal(err)

@@ -122,7 +122,7 @@ func TestFeedHasNoGaps(t *testing.T) {
 			if len(es) == 0 && len(seen) < writers*each {
 				select {
 				case <-changed:
-				case <-time.After(time.Minute):
+				case <-time.After(3 * time.Minute):
 					t.Fatalf("nobody tells of more than %d changes", len(seen))
 				}
 			}
