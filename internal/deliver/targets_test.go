@@ -155,7 +155,7 @@ func try(t *testing.T, target deliver.Target, home deliver.Home, a deliver.Acces
 		place[e.Path] = e.Path
 	}
 	c := target.Test(home, a, place)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, c.Args[0], c.Args[1:]...)
 	cmd.Env = append(os.Environ(), c.Env...)
@@ -185,7 +185,7 @@ func minio(t *testing.T, keys material.S3Keys) string {
 	url := "http://" + addr
 	ready := time.NewTicker(100 * time.Millisecond)
 	defer ready.Stop()
-	for range 200 {
+	for range 1800 {
 		if resp, err := http.Get(url + "/"); err == nil {
 			resp.Body.Close()
 			if resp.StatusCode == http.StatusForbidden { // 503 until it serves
@@ -194,6 +194,6 @@ func minio(t *testing.T, keys material.S3Keys) string {
 		}
 		<-ready.C
 	}
-	t.Fatal("MinIO is not ready after 20 s")
+	t.Fatal("MinIO is not ready after 3 min")
 	return ""
 }

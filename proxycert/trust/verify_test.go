@@ -246,7 +246,7 @@ func TestHostileChainsAreCheap(t *testing.T) {
 	if got := reason(t, s, trust.Options{}, chain...); got == "" {
 		t.Error("accepted")
 	}
-	if took := time.Since(started); took > time.Second {
+	if took := time.Since(started); took > 10*time.Second { // one that was tried in all ways would take for ever
 		t.Errorf("a hostile chain took %s", took)
 	}
 	large := *fixture(t, "fxca")

@@ -276,7 +276,7 @@ func TestEngineDiesWithItsParent(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = server.Wait()
-	patience := time.After(10 * time.Second)
+	patience := time.After(3 * time.Minute)
 	for tick := time.Tick(5 * time.Millisecond); engine.Signal(syscall.Signal(0)) == nil; {
 		if stat, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat"); bytes.Contains(stat, []byte(") Z ")) {
 			return // dead, and nobody has fetched its status

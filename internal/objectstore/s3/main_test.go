@@ -191,7 +191,7 @@ func minio(t testing.TB) objectstore.Upstream {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	})
-	patience := time.After(30 * time.Second)
+	patience := time.After(3 * time.Minute)
 	for tick := time.Tick(50 * time.Millisecond); ; {
 		resp, err := http.Get("http://" + address + "/")
 		if err == nil {
