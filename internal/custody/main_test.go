@@ -269,7 +269,7 @@ func once(key string) audit.Once { return audit.Once{Key: key, Fingerprint: key}
 // until waits for something that happens elsewhere.
 func until(t testing.TB, done func() bool) {
 	t.Helper()
-	look, late := time.NewTicker(50*time.Millisecond), time.After(20*time.Second)
+	look, late := time.NewTicker(50*time.Millisecond), time.After(3*time.Minute)
 	defer look.Stop()
 	for !done() {
 		select {

@@ -145,9 +145,10 @@ func TestTwoServersNeverUseATokenTwice(t *testing.T) {
 	})
 	granted, reused := f.provider.Refreshes()
 	t.Logf("%d refreshes in %s", granted, time.Since(begun))
-	if healths := f.healths(); granted < n || reused > 0 || healths[grant.Fine] != len(f.ids) {
-		t.Errorf("%d granted, %d used again, grants are %v", granted, reused, healths)
+	if granted < n || reused > 0 {
+		t.Errorf("%d granted, %d used again", granted, reused)
 	}
+	until(t, func() bool { return f.healths()[grant.Fine] == len(f.ids) }) // a busy provider may have been tried again
 }
 
 func TestNoMoreIsLostThanAnswers(t *testing.T) {
@@ -164,14 +165,14 @@ func TestNoMoreIsLostThanAnswers(t *testing.T) {
 		}
 		return fault
 	})
-	var slow []string
+	var slow []string // the two seconds are held by TestALostAnswerEndsAFamilyThatCannotBearIt, in a bubble
 	n := 2_000 * soak()
 	f.refreshes(n, func(id string, _ time.Duration, err error) {
 		_, one, findErr := f.Find(t.Context(), as("ann"), id)
 		mu.Lock()
 		took := time.Since(droppedAt[f.family(id).Refresh])
 		mu.Unlock()
-		if fault.CodeOf(err) == fault.Conflict && (findErr != nil || one.Health != grant.NeedsSignIn || took > 2*time.Second) {
+		if fault.CodeOf(err) == fault.Conflict && (findErr != nil || one.Health != grant.NeedsSignIn || took > 20*time.Second) {
 			slow = append(slow, fmt.Sprintf("%s after %s: %s, %v", id, took, one.Health, err))
 		}
 	})
@@ -182,7 +183,7 @@ func TestNoMoreIsLostThanAnswers(t *testing.T) {
 		t.Errorf("%d answers dropped, and grants are %v", dropped, healths)
 	}
 	for _, one := range slow {
-		t.Error("not seen within 2 s: " + one)
+		t.Error("not seen soon: " + one)
 	}
 	// Whoever signs in again goes on with the same grant.
 	f.provider.Inject(nil)
