@@ -1,7 +1,6 @@
 package agent_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"net"
@@ -18,6 +17,7 @@ import (
 	"github.com/lanyardhq/lanyard/internal/agent"
 	"github.com/lanyardhq/lanyard/internal/cli"
 	"github.com/lanyardhq/lanyard/internal/cli/console"
+	"github.com/lanyardhq/lanyard/internal/standin"
 )
 
 // A person has a machine and a sign-in.
@@ -98,31 +98,13 @@ func (p *person) setenv(k, v string) {
 	p.env[k] = v
 }
 
-// A pane is what a command prints; several goroutines may write.
-type pane struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (p *pane) Write(text []byte) (int, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.b.Write(text)
-}
-
-func (p *pane) String() string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.b.String()
-}
-
 // run runs a command line and returns its exit code and what it printed.
-func (p *person) run(ctx context.Context, args ...string) (code int, out, errs *pane) {
-	out, errs = &pane{}, &pane{}
+func (p *person) run(ctx context.Context, args ...string) (code int, out, errs *standin.Log) {
+	out, errs = &standin.Log{}, &standin.Log{}
 	return p.runInto(ctx, out, errs, args...), out, errs
 }
 
-func (p *person) runInto(ctx context.Context, out, errs *pane, args ...string) int {
+func (p *person) runInto(ctx context.Context, out, errs *standin.Log, args ...string) int {
 	c := &console.Console{Streams: console.Streams{In: strings.NewReader(""), Out: out, Err: errs}, Getenv: p.getenv,
 		Now: time.Now, Zone: time.UTC, Version: "1.2.3", Host: "vm"}
 	config := cli.Config{Console: c}
@@ -140,9 +122,9 @@ func (p *person) must(args ...string) string {
 }
 
 // start runs the agent until the test is over, or stop is called.
-func (p *person) start() (errs *pane, stop func()) {
+func (p *person) start() (errs *standin.Log, stop func()) {
 	p.t.Helper()
-	out, errs := &pane{}, &pane{}
+	out, errs := &standin.Log{}, &standin.Log{}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan int, 1)
 	go func() { ended <- p.runInto(ctx, out, errs) }()

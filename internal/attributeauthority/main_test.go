@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/lanyardhq/lanyard/internal/attributeauthority"
+	"github.com/lanyardhq/lanyard/internal/standin"
 	"github.com/lanyardhq/lanyard/internal/vo"
 	"github.com/lanyardhq/lanyard/proxycert/trust"
 	"github.com/lanyardhq/lanyard/voms"
@@ -140,27 +141,9 @@ type world struct {
 	server vomses.Server
 	trust  *trust.Store
 	vomses string
-	log    *buffer
+	log    *standin.Log
 	stop   func()
 	served chan error
-}
-
-// buffer is a log that several goroutines write.
-type buffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
 }
 
 // newWorld starts a server. What is wrapped around its listener sees all connections.
@@ -176,7 +159,7 @@ func newWorld(t testing.TB, wrap func(net.Listener) net.Listener, changes ...fun
 		t.Fatal(err)
 	}
 	port := listener.Addr().(*net.TCPAddr).Port
-	w := &world{authority: &authority{certificate: own, port: port}, trust: cas, log: &buffer{},
+	w := &world{authority: &authority{certificate: own, port: port}, trust: cas, log: &standin.Log{},
 		server: vomses.Server{Alias: "lanyard", Host: "localhost", Port: port, DN: "/DC=test/DC=lanyard/OU=Hosts/CN=voms.lanyard.test", VO: "lanyard"}}
 	w.vomses = filepath.Join(t.TempDir(), "vomses")
 	if err := os.WriteFile(w.vomses, []byte(w.server.String()+"\n"), 0o600); err != nil {

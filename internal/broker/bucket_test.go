@@ -215,7 +215,7 @@ func TestMeasureProject(t *testing.T) {
 	takes := 2 * time.Second
 	w.objects.fails(func(_ context.Context, what string) error {
 		if strings.HasPrefix(what, "list") {
-			w.clock.move(takes)
+			w.clock.Move(takes)
 		}
 		return nil
 	})
@@ -234,12 +234,12 @@ func TestMeasureProject(t *testing.T) {
 		t.Errorf("noted %d bytes, %d objects at %s", p.UsedBytes, p.UsedObjects, p.UsedAt)
 	}
 	w.objects.put("climate.one", objectstore.Usage{Bytes: 1000, Objects: 1})
-	w.clock.move(120 * time.Second) // 20 times what it took
+	w.clock.Move(120 * time.Second) // 20 times what it took
 	measure(210, 3)
-	w.clock.move(time.Second)
+	w.clock.Move(time.Second)
 	measure(1200, 6)
 
-	w.clock.move(hour)
+	w.clock.Move(hour)
 	w.objects.fails(func(context.Context, string) error { return fault.New(fault.Unavailable, "down") })
 	_, err = w.MeasureProject(t.Context(), w.climate.ID)
 	refused(t, err, fault.Unavailable)

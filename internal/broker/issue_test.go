@@ -139,7 +139,7 @@ func TestIssueInAProjectThatIsNotInForce(t *testing.T) {
 	p.EndsAt = start.Add(hour)
 	_, err := w.store.SaveProject(t.Context(), p, did())
 	w.check(err)
-	w.clock.move(hour)
+	w.clock.Move(hour)
 	_, err = w.Issue(t.Context(), w.as("ann"), order(0), audit.Once{})
 	refused(t, err, fault.Conflict)
 }
@@ -155,7 +155,7 @@ func TestIssueLimits(t *testing.T) {
 
 	_, err = w.End(t.Context(), w.as("ann"), first.ID, audit.Once{})
 	w.check(err)
-	w.clock.move(10 * time.Minute)
+	w.clock.Move(10 * time.Minute)
 	third := w.issue("ann", hour)
 	_, err = w.End(t.Context(), w.as("ann"), third.ID, audit.Once{})
 	w.check(err)
@@ -164,7 +164,7 @@ func TestIssueLimits(t *testing.T) {
 	if f := fault.Public(err); f.RetryAfter != 50*time.Minute {
 		t.Errorf("retry after %s, want 50m", f.RetryAfter)
 	}
-	w.clock.move(51 * time.Minute)
+	w.clock.Move(51 * time.Minute)
 	w.issue("ann", hour)
 }
 

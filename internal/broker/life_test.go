@@ -43,7 +43,7 @@ func TestExtend(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			start := w.clock.Now()
 			c := w.issue("ann", 24*hour)
-			w.clock.move(tc.after)
+			w.clock.Move(tc.after)
 			var until time.Time
 			if tc.until > 0 {
 				until = start.Add(tc.until)
@@ -139,7 +139,7 @@ func TestWhatExpiredWhileFrozenDoesNotComeBack(t *testing.T) {
 	c := w.issue("ann", hour)
 	_, err := w.Freeze(t.Context(), w.as("ann"), c.ID, audit.Once{})
 	w.check(err)
-	w.clock.move(hour)
+	w.clock.Move(hour)
 	_, err = w.Thaw(t.Context(), w.as("ann"), c.ID, audit.Once{})
 	refused(t, err, fault.Conflict)
 }
@@ -161,7 +161,7 @@ func TestThawWhileItsGroundIsTakenAway(t *testing.T) {
 func TestEndIsFinalAndRepeatable(t *testing.T) {
 	w := newWorld(t)
 	c := w.issue("ann", hour)
-	w.clock.move(time.Minute)
+	w.clock.Move(time.Minute)
 	r, err := w.End(t.Context(), w.as("ann"), c.ID, audit.Once{})
 	w.check(err)
 	if len(r.Credentials) != 1 || r.Credentials[0].Status != credential.Ending || r.RefusedSince.IsZero() {

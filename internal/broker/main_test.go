@@ -21,6 +21,7 @@ import (
 	"github.com/lanyardhq/lanyard/internal/kind/s3key"
 	"github.com/lanyardhq/lanyard/internal/objectstore"
 	"github.com/lanyardhq/lanyard/internal/project"
+	"github.com/lanyardhq/lanyard/internal/standin"
 	"github.com/lanyardhq/lanyard/internal/store"
 	"github.com/lanyardhq/lanyard/internal/store/seal"
 )
@@ -40,7 +41,7 @@ type world struct {
 	*broker.Broker
 	t       testing.TB
 	store   *store.Store
-	clock   *clock
+	clock   *standin.Clock
 	objects *objects
 	gates   *gates
 	grid    *gridtest.Grid
@@ -50,7 +51,7 @@ type world struct {
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	w := &world{t: t, clock: &clock{now: start}, objects: &objects{}, gates: &gates{}}
+	w := &world{t: t, clock: standin.NewClock(start), objects: &objects{}, gates: &gates{}}
 	w.open(w.clock.Now)
 	w.climate, w.ocean = w.project("climate"), w.project("ocean")
 	for name, role := range map[string]identity.Role{"ann": identity.User, "bob": identity.User, "dan": identity.Deputy, "max": identity.Manager} {
@@ -190,24 +191,6 @@ func refused(t testing.TB, err error, code fault.Code) {
 	if fault.CodeOf(err) != code {
 		t.Errorf("got %v (%s), want %s", err, fault.CodeOf(err), code)
 	}
-}
-
-// clock is a clock that stands until it is moved.
-type clock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func (c *clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *clock) move(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
 }
 
 // gates confirm every change at once, unless they are stuck.

@@ -57,7 +57,7 @@ func TestProjectsAsTheirMembersSeeThem(t *testing.T) {
 	w.issue("ann", hour)
 	w.issue("bob", hour)
 	w.issue("bob", 3*hour)
-	w.clock.move(2 * hour)
+	w.clock.Move(2 * hour)
 	for who, want := range map[string][]string{
 		"ann": {"climate user 0"}, "bob": {"climate user 1"}, "dan": {"climate deputy 1"}, "max": {"climate manager 1"}, "out": nil, "": {"climate  1", "ocean  0"},
 	} {

@@ -125,7 +125,7 @@ func TestWhatEndedIsDestroyed(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		done := make(chan error)
 		go func() { done <- w.Run(ctx) }()
-		w.clock.move(2 * hour)
+		w.clock.Move(2 * hour)
 		time.Sleep(3 * time.Second)
 		stop()
 		w.check(<-done)
@@ -142,14 +142,14 @@ func TestAnIntentWaitsForAnHour(t *testing.T) {
 	w := newWorld(t)
 	id, request := w.intend()
 	answer := w.answer(w.grid.Person("Ann", 1000*hour), request, 50*hour)
-	w.clock.move(hour - time.Second)
+	w.clock.Move(hour - time.Second)
 	c, err := w.Complete(t.Context(), w.as("ann"), id, answer, audit.Once{})
 	w.check(err)
 	if c.Status != credential.Active {
 		t.Errorf("it is %s", c.Status)
 	}
 	late, request := w.intend()
-	w.clock.move(hour)
+	w.clock.Move(hour)
 	_, err = w.Complete(t.Context(), w.as("ann"), late, w.answer(w.grid.Person("Ann", 1000*hour), request, 50*hour), audit.Once{})
 	refused(t, err, fault.Conflict)
 }

@@ -29,7 +29,7 @@ func TestLifeOfACredential(t *testing.T) {
 		who := rapid.SampledFrom([]string{"owner", "manager", "operator"})
 		t.Repeat(map[string]func(*rapid.T){
 			"time passes": func(t *rapid.T) {
-				w.clock.move(time.Duration(rapid.IntRange(1, 40*3600).Draw(t, "seconds")) * time.Second)
+				w.clock.Move(time.Duration(rapid.IntRange(1, 40*3600).Draw(t, "seconds")) * time.Second)
 			},
 			"extend": func(t *rapid.T) {
 				life := time.Duration(rapid.IntRange(0, 200).Draw(t, "hours")) * hour

@@ -100,7 +100,7 @@ func TestStopAndReadmit(t *testing.T) {
 			if len(again.Credentials) != 0 {
 				t.Errorf("stopped twice: %+v", again)
 			}
-			w.clock.move(2 * hour)
+			w.clock.Move(2 * hour)
 			back, err := x.thaw(w)
 			w.check(err)
 			if ids := idsOf(back.Credentials); len(ids) != 1 || !ids[alive.ID] {

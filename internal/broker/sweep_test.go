@@ -196,7 +196,7 @@ func TestSweepForgetsWhatEndedLongAgo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		sweep := func(after time.Duration) {
-			w.clock.move(after)
+			w.clock.Move(after)
 			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 			defer cancel()
 			w.check(w.Run(ctx))

@@ -43,7 +43,7 @@ func TestTheLifeOfAKey(t *testing.T) {
 		t.Errorf("shown (-want +got):\n%s", diff)
 	}
 
-	w.move(55 * time.Minute)
+	w.clock.Move(55 * time.Minute)
 	shown, err = ben.ShowCredential(t.Context(), made.ID)
 	check(t, err)
 	if !shown.EndsSoon || shown.EndsInSeconds != 300 {
@@ -91,7 +91,7 @@ func TestEndsSoon(t *testing.T) {
 	} {
 		k, err := w.as(t, "ben").CreateCredential(t.Context(), api.CredentialOrder{Kind: "s3key", Project: "462000008", Name: "x", Life: int64(tt.life / time.Second)})
 		check(t, err)
-		w.move(tt.life - tt.left)
+		w.clock.Move(tt.life - tt.left)
 		delete(w.tokens, "ben") // it lives an hour
 		k, err = w.as(t, "ben").ShowCredential(t.Context(), k.ID)
 		check(t, err)
@@ -106,7 +106,7 @@ func TestListsGoInPages(t *testing.T) {
 	var want []string
 	for range 5 {
 		want = append([]string{w.key(t, "ben", "462000008").ID}, want...)
-		w.move(time.Second)
+		w.clock.Move(time.Second)
 	}
 	w.key(t, "chiara", "465000123")
 	ids := func(l api.List[api.Credential], err error) []string {
@@ -121,7 +121,7 @@ func TestListsGoInPages(t *testing.T) {
 		return got
 	}
 	page, err := w.as(t, "ben").ListCredentials(t.Context(), client.CredentialFilter{Limit: 2})
-	if got := ids(page, err); !cmp.Equal(got, want[:2]) || page.Next == nil || page.Schema != "lanyard/v1/credential.list" || !page.ServerTime.Equal(w.clock()) {
+	if got := ids(page, err); !cmp.Equal(got, want[:2]) || page.Next == nil || page.Schema != "lanyard/v1/credential.list" || !page.ServerTime.Equal(w.clock.Now()) {
 		t.Errorf("the first page is %v of %v: %+v", got, want, page)
 	}
 	if got := ids(w.as(t, "ben").AllCredentials(t.Context(), client.CredentialFilter{Limit: 2})); !cmp.Equal(got, want) {
@@ -274,7 +274,7 @@ func TestNoSecretIsLogged(t *testing.T) {
 	w.send(t, "wrong-canary", "GET", "/api/v1/whoami", "")
 	for name, secret := range map[string]material.Secret{"secret": k.SecretAccessKey, "robot's token": made.Token, "ben's token": w.token(t, "ben"),
 		"anna's token": w.token(t, "anna"), "wrong token": "wrong-canary"} {
-		if strings.Contains(w.logged(), secret.Reveal()) {
+		if strings.Contains(w.log.String(), secret.Reveal()) {
 			t.Errorf("the log holds the %s", name)
 		}
 	}

@@ -96,7 +96,7 @@ func TestTokens(t *testing.T) {
 	if _, err = anna.Token(t.Context(), k.ID, api.TokenRequest{}); err == nil {
 		t.Error("a deleted grant gives tokens")
 	}
-	if strings.Contains(w.logged(), first.AccessToken.Reveal()) {
+	if strings.Contains(w.log.String(), first.AccessToken.Reveal()) {
 		t.Error("a token is in the log")
 	}
 }

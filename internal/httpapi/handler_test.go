@@ -188,8 +188,8 @@ func TestNothingInsideShows(t *testing.T) {
 	if a.status != 500 || p.Detail != "internal error" || strings.Contains(a.body, "goroutine") || strings.Contains(a.body, ".go") {
 		t.Errorf("got %d %s", a.status, a.body)
 	}
-	if !strings.Contains(w.logged(), p.RequestID) || !strings.Contains(w.logged(), "nil pointer") {
-		t.Errorf("the log does not tell what broke under the request's id:\n%s", w.logged())
+	if !strings.Contains(w.log.String(), p.RequestID) || !strings.Contains(w.log.String(), "nil pointer") {
+		t.Errorf("the log does not tell what broke under the request's id:\n%s", w.log.String())
 	}
 }
 
@@ -200,7 +200,7 @@ func TestOneLineIsLoggedPerRequest(t *testing.T) {
 	w.send(t, token, "GET", "/api/v1/projects/465000123", "")
 	w.send(t, "", "GET", "/api/v1/whoami", "")
 	var lines []map[string]any
-	for line := range strings.Lines(w.logged()) {
+	for line := range strings.Lines(w.log.String()) {
 		var l map[string]any
 		check(t, json.Unmarshal([]byte(line), &l))
 		if l["msg"] == "api request" {
@@ -208,7 +208,7 @@ func TestOneLineIsLoggedPerRequest(t *testing.T) {
 		}
 	}
 	if len(lines) != 3 {
-		t.Fatalf("%d lines for 3 requests:\n%s", len(lines), w.logged())
+		t.Fatalf("%d lines for 3 requests:\n%s", len(lines), w.log.String())
 	}
 	for i, want := range []struct {
 		route  string
@@ -243,11 +243,11 @@ func TestRequestsOfOneTokenAreLimited(t *testing.T) {
 	if a := w.send(t, chiara, "GET", "/api/v1/sessions", ""); a.status != 200 {
 		t.Errorf("another token: %d", a.status)
 	}
-	w.move(time.Second)
+	w.clock.Move(time.Second)
 	if a := w.send(t, ben, "GET", "/api/v1/sessions", ""); a.status != 200 {
 		t.Errorf("a second later: %d", a.status)
 	}
-	w.move(2 * time.Minute)
+	w.clock.Move(2 * time.Minute)
 	for range 60 {
 		if a := w.send(t, ben, "GET", "/api/v1/sessions", ""); a.status != 200 {
 			t.Fatalf("after a pause: %d %s", a.status, a.body)

@@ -82,7 +82,7 @@ func TestDelegation(t *testing.T) {
 		t.Errorf("for a key of mine: %v, %+v", err, x)
 	}
 	for _, secret := range []string{"PRIVATE KEY", "REQUEST-----"} {
-		if strings.Contains(w.logged(), secret) {
+		if strings.Contains(w.log.String(), secret) {
 			t.Errorf("the log holds a %s", secret)
 		}
 	}

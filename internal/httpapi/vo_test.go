@@ -57,7 +57,7 @@ func TestManagersDecideAboutMembers(t *testing.T) {
 	if m := listed(); m.State != "suspended" || m.Reason != "key lost" || m.ID != made.ID {
 		t.Errorf("suspended: %+v", m)
 	}
-	w.move(2 * time.Hour)
+	w.clock.Move(2 * time.Hour)
 	delete(w.tokens, "anna")
 	anna = w.as(t, "anna")
 	_, err = anna.SetVOMember(t.Context(), "climate", api.VOMemberOrder{Subject: order.Subject, Issuer: order.Issuer, ExpiresAt: start})
@@ -103,7 +103,7 @@ func TestTheCAIsTold(t *testing.T) {
 	if a := w.send(t, "", "GET", "/api/v1/ca/certificate.pem", ""); a.status != 404 {
 		t.Errorf("without a CA: %d %s", a.status, a.body)
 	}
-	ca, err := onlineca.Open(t.Context(), onlineca.Config{Store: w.store, Base: "/DC=org/DC=example", Now: w.clock})
+	ca, err := onlineca.Open(t.Context(), onlineca.Config{Store: w.store, Base: "/DC=org/DC=example", Now: w.clock.Now})
 	check(t, err)
 	w.Grid.CA = ca
 	for path, kind := range map[string]string{"certificate.pem": "CERTIFICATE", "crl.pem": "X509 CRL"} {

@@ -1,7 +1,6 @@
 package httpapi_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -13,7 +12,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -39,6 +37,7 @@ import (
 	"github.com/lanyardhq/lanyard/internal/kind/s3key"
 	"github.com/lanyardhq/lanyard/internal/login"
 	"github.com/lanyardhq/lanyard/internal/project"
+	"github.com/lanyardhq/lanyard/internal/standin"
 	"github.com/lanyardhq/lanyard/internal/store"
 	"github.com/lanyardhq/lanyard/internal/store/seal"
 	"github.com/lanyardhq/lanyard/internal/subgrant"
@@ -61,34 +60,8 @@ type world struct {
 	socket string
 	tokens map[string]material.Secret
 
-	mu  sync.Mutex
-	now time.Time
-	log bytes.Buffer
-}
-
-// Write takes the server's log.
-func (w *world) Write(text []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.log.Write(text)
-}
-
-func (w *world) logged() string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.log.String()
-}
-
-func (w *world) clock() time.Time {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.now
-}
-
-func (w *world) move(d time.Duration) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.now = w.now.Add(d)
+	clock *standin.Clock
+	log   standin.Log
 }
 
 // gateways confirm at once.
@@ -100,7 +73,7 @@ func (gateways) Await(context.Context, int64) error { return nil }
 type minter struct{ *world }
 
 func (m minter) Mint(_ context.Context, c credential.Credential, w grant.Wish) (grant.Tokens, error) {
-	return grant.Tokens{Access: material.Secret("token-" + rand.Text()), AccessExpiresAt: m.clock().Add(time.Hour), Scopes: w.Scopes, Audiences: w.Audiences,
+	return grant.Tokens{Access: material.Secret("token-" + rand.Text()), AccessExpiresAt: m.clock.Now().Add(time.Hour), Scopes: w.Scopes, Audiences: w.Audiences,
 		Subject: c.OwnerID}, nil
 }
 
@@ -113,21 +86,21 @@ func check(t testing.TB, err error) {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{now: start, tokens: map[string]material.Secret{}}
-	s, err := store.Open(t.Context(), store.Config{Path: filepath.Join(t.TempDir(), "data", "lanyard.db"), Keys: seal.NewKeys(), Now: w.clock})
+	w := &world{clock: standin.NewClock(start), tokens: map[string]material.Secret{}}
+	s, err := store.Open(t.Context(), store.Config{Path: filepath.Join(t.TempDir(), "data", "lanyard.db"), Keys: seal.NewKeys(), Now: w.clock.Now})
 	check(t, err)
 	t.Cleanup(func() { s.Close() })
 	w.store = s
-	log := slog.New(slog.NewJSONHandler(w, nil))
-	w.grid = gridtest.New(t, w.clock)
-	proxies := &proxy.Kind{Trust: w.grid.Trust, Anchors: w.grid.Anchors(), Keys: w.grid, CA: w.grid, Attributes: w.grid.Attributes, Now: w.clock}
+	log := slog.New(slog.NewJSONHandler(&w.log, nil))
+	w.grid = gridtest.New(t, w.clock.Now)
+	proxies := &proxy.Kind{Trust: w.grid.Trust, Anchors: w.grid.Anchors(), Keys: w.grid, CA: w.grid, Attributes: w.grid.Attributes, Now: w.clock.Now}
 	provider := grant.Provider{ID: "lanyard", Type: grant.Lanyard, Title: "Ourselves", Issuer: "http://localhost", Scopes: []string{"storage.read:/climate"}}
 	b := &broker.Broker{Kinds: map[string]credential.Kind{"s3key": s3key.Kind{}, "proxy": proxies,
-		"grant": &grants.Kind{Providers: map[string]grant.Provider{"lanyard": provider}}}, Store: s, Gateways: gateways{}, Now: w.clock, Log: log,
+		"grant": &grants.Kind{Providers: map[string]grant.Provider{"lanyard": provider}}}, Store: s, Gateways: gateways{}, Now: w.clock.Now, Log: log,
 		Rules: map[string]credential.Lifetime{"s3key": {Default: 48 * time.Hour, Max: 168 * time.Hour}, "proxy": {Default: 48 * time.Hour, Max: 720 * time.Hour}, "grant": {Default: 720 * time.Hour, Max: 720 * time.Hour}}}
 	hash, err := login.HashPassword(password)
 	check(t, err)
-	l, err := login.New(login.Config{URL: "http://localhost", Store: s, Now: w.clock, Log: log, Local: login.Local{Users: []login.LocalUser{
+	l, err := login.New(login.Config{URL: "http://localhost", Store: s, Now: w.clock.Now, Log: log, Local: login.Local{Users: []login.LocalUser{
 		{Name: "anna", FullName: "Anna Virtanen", Email: "anna@example.org", Password: hash},
 		{Name: "ben", FullName: "Ben Okafor", Password: hash}, {Name: "chiara", FullName: "Chiara Rossi", Password: hash}}}})
 	check(t, err)
@@ -137,20 +110,20 @@ func newWorld(t *testing.T) *world {
 		{Project: project.Project{Name: "465000123", Title: "Sea ice"}, Members: []broker.ConfigMember{{Issuer: "local", Subject: "chiara", Role: identity.User}}},
 	})
 	check(t, err)
-	keeper := &custody.Custody{Store: s, Providers: map[string]custody.Provider{"lanyard": {Provider: provider}}, Mint: minter{w}, Portal: "http://localhost", Now: w.clock, Log: log,
+	keeper := &custody.Custody{Store: s, Providers: map[string]custody.Provider{"lanyard": {Provider: provider}}, Mint: minter{w}, Portal: "http://localhost", Now: w.clock.Now, Log: log,
 		Issue: func(ctx context.Context, by identity.Actor, o credential.Order, once audit.Once) (credential.Credential, error) {
 			got, err := b.Issue(ctx, by, o, once)
 			return got.Credential, err
 		}}
-	w.API = &httpapi.API{Broker: b, Login: l, Custody: keeper, Subgrants: &subgrant.Service{Flows: s, Store: s, Now: w.clock}, Targets: []deliver.Target{rclone.Target{}, s3cmd.Target{}}, Endpoint: "https://s3.example.org",
-		Region: "lanyard", Now: w.clock, Log: log, Grid: grid(s, w, log)}
+	w.API = &httpapi.API{Broker: b, Login: l, Custody: keeper, Subgrants: &subgrant.Service{Flows: s, Store: s, Now: w.clock.Now}, Targets: []deliver.Target{rclone.Target{}, s3cmd.Target{}}, Endpoint: "https://s3.example.org",
+		Region: "lanyard", Now: w.clock.Now, Log: log, Grid: grid(s, w, log)}
 	w.serve(t)
 	return w
 }
 
 // grid is a VO of the project 462000008, without an online CA.
 func grid(s *store.Store, w *world, log *slog.Logger) httpapi.Grid {
-	return httpapi.Grid{Authority: authority.New(authority.Config{Store: s, Now: w.clock, Log: log, VOs: []vo.VO{{Name: "climate", Title: "Climate research",
+	return httpapi.Grid{Authority: authority.New(authority.Config{Store: s, Now: w.clock.Now, Log: log, VOs: []vo.VO{{Name: "climate", Title: "Climate research",
 		Host: "voms.example.org", Port: 15000, Project: "462000008", MaxLife: 24 * time.Hour,
 		Groups: []vo.Group{{Name: "/climate", Roles: []string{"production"}}, {Name: "/climate/ocean"}},
 		Rules:  []vo.Rule{{FQAN: "/climate", Project: "462000008"}, {FQAN: "/climate/Role=production", Project: "462000008", Role: identity.Manager}}}}})}

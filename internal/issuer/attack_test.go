@@ -110,7 +110,7 @@ func TestWhoIsSignedIn(t *testing.T) {
 	if q := location("prompt", "none").Query(); q.Get("code") == "" {
 		t.Errorf("somebody, prompt=none: %v", q)
 	}
-	w.clock.advance(600e9)
+	w.clock.Move(600e9)
 	if q := location("max_age", "601").Query(); q.Get("code") == "" {
 		t.Errorf("young enough: %v", q)
 	}
@@ -177,7 +177,7 @@ func TestCodesAreBound(t *testing.T) {
 	})
 	t.Run("a minute late", func(t *testing.T) {
 		code := w.code()
-		w.clock.advance(60e9)
+		w.clock.Move(60e9)
 		if a := w.post("/token", redeem(code), nil); a.json["error"] != "invalid_grant" {
 			t.Errorf("%d %s", a.status, a.body)
 		}

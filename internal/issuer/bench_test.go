@@ -6,6 +6,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/lanyardhq/lanyard/internal/standin"
 )
 
 // workers is how many clients ask at once.
@@ -34,7 +36,7 @@ func each[T any](b *testing.B, begin func() T, do func(*testing.B, *T)) {
 
 // fast is a world at the true time, with tokens for a storage that takes ES256.
 func fast(b *testing.B) *world {
-	w := newWorldAt(b, &clock{t: time.Now()})
+	w := newWorldAt(b, standin.NewClock(time.Now()))
 	w.signIn()
 	w.join("user")
 	return w

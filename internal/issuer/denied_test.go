@@ -45,7 +45,7 @@ func TestIntrospectionOfSignedTokens(t *testing.T) {
 	if aud, _ := a.json["aud"].([]any); len(aud) != 1 || aud[0] != store1 || a.json["jti"] == nil {
 		t.Errorf("%s", a.body)
 	}
-	w.clock.advance(time.Hour)
+	w.clock.Move(time.Hour)
 	if a := w.active(token); a.body != "{\"active\":false}\n" {
 		t.Errorf("an hour later: %s", a.body)
 	}
@@ -90,7 +90,7 @@ func TestEndsTakeTokensBack(t *testing.T) {
 		},
 		"a refresh token is used twice": func(t *testing.T, w *world, tokens map[string]any) {
 			w.post("/token", refresh(tokens["refresh_token"]), nil)
-			w.clock.advance(time.Minute)
+			w.clock.Move(time.Minute)
 			w.post("/token", refresh(tokens["refresh_token"]), nil)
 		},
 		"its owner ends the session": func(t *testing.T, w *world, tokens map[string]any) {

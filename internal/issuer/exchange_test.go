@@ -54,7 +54,7 @@ func (w *world) hubToken(scope string) string {
 func TestExchangeOfOnesOwn(t *testing.T) {
 	w := member(t)
 	all := w.tokens("scope", "openid offline_access storage.read:/climate storage.modify:/climate/scratch", "resource", store1)
-	w.clock.advance(20 * time.Minute)
+	w.clock.Move(20 * time.Minute)
 	subject := w.claims(all["access_token"], store1)
 	a := w.swap("lanyard-cli", exchange(all["access_token"], "scope", "storage.read:/climate/cmip6", "audience", store2))
 	if a.status != http.StatusOK || a.json["issued_token_type"] != accessType || a.json["token_type"] != "Bearer" || a.json["refresh_token"] != nil ||
@@ -148,11 +148,11 @@ func TestExchangeRefuses(t *testing.T) {
 		})
 	}
 	t.Run("ended", func(t *testing.T) {
-		w.clock.advance(59*time.Minute + 59*time.Second)
+		w.clock.Move(59*time.Minute + 59*time.Second)
 		if a := w.swap("lanyard-cli", exchange(token)); a.status != 200 || a.json["expires_in"] != float64(1) {
 			t.Errorf("in its last second: %d %s", a.status, a.body)
 		}
-		w.clock.advance(time.Second)
+		w.clock.Move(time.Second)
 		if a := w.swap("lanyard-cli", exchange(token)); a.json["error"] != "invalid_request" {
 			t.Errorf("%d %s", a.status, a.body)
 		}

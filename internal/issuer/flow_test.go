@@ -64,12 +64,12 @@ func TestCodeFlowOfAnIndependentClient(t *testing.T) {
 		t.Fatalf("refreshed to the same token, or error %v", err)
 	}
 	w.checkIDToken(p, c, again, "")
-	w.clock.advance(59 * time.Second)
+	w.clock.Move(59 * time.Second)
 	lost, err := c.TokenSource(w.ctx(), &oauth2.Token{RefreshToken: got.RefreshToken}).Token()
 	if err != nil || lost.RefreshToken != again.RefreshToken || !w.works(lost.AccessToken) || !w.works(again.AccessToken) {
 		t.Fatalf("within the grace: %v", err)
 	}
-	w.clock.advance(time.Second)
+	w.clock.Move(time.Second)
 	_, err = c.TokenSource(w.ctx(), &oauth2.Token{RefreshToken: got.RefreshToken}).Token()
 	if e, ok := errors.AsType[*oauth2.RetrieveError](err); !ok || e.ErrorCode != "invalid_grant" || e.Response.StatusCode != http.StatusBadRequest {
 		t.Errorf("reuse: %v", err)
@@ -113,7 +113,7 @@ func (w *world) checkIDToken(p *oidc.Provider, c *oauth2.Config, got *oauth2.Tok
 func TestConfidentialClient(t *testing.T) {
 	w := newWorld(t)
 	w.signIn()
-	w.clock.advance(time.Minute)
+	w.clock.Move(time.Minute)
 	p, c := w.client("hub", hubKey, hubURI, "openid", "profile", "email")
 	a := w.get(strings.TrimPrefix(c.AuthCodeURL("s", oidc.Nonce("n"), oauth2.S256ChallengeOption(verifier)), self))
 	back, err := url.Parse(a.header.Get("Location"))
@@ -141,7 +141,7 @@ func TestConfidentialClient(t *testing.T) {
 	if w.post("/introspect", url.Values{"token": {got.AccessToken}, "client_id": {"hub"}, "client_secret": {hubKey}}, nil).json["active"] != true {
 		t.Error("not active when the secret comes in the body")
 	}
-	w.clock.advance(time.Hour)
+	w.clock.Move(time.Hour)
 	for _, token := range []string{got.AccessToken, "lyt_nonsense", "x"} {
 		if in := w.post("/introspect", url.Values{"token": {token}}, basic("hub", hubKey)); strings.TrimSpace(in.body) != `{"active":false}` || in.status != http.StatusOK {
 			t.Errorf("%d %s", in.status, in.body)
@@ -223,7 +223,7 @@ func TestDeviceFlowRefusedAndExpired(t *testing.T) {
 	poll(code, "")
 	poll(code, "invalid_grant")
 	code, _ = ask()
-	w.clock.advance(10 * time.Minute)
+	w.clock.Move(10 * time.Minute)
 	poll(code, "expired_token")
 	poll("unknown", "invalid_grant")
 }

@@ -11,7 +11,6 @@ import (
 	"net/url"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -23,6 +22,7 @@ import (
 	"github.com/lanyardhq/lanyard/internal/login"
 	"github.com/lanyardhq/lanyard/internal/minting"
 	"github.com/lanyardhq/lanyard/internal/signing"
+	"github.com/lanyardhq/lanyard/internal/standin"
 	"github.com/lanyardhq/lanyard/internal/store"
 	"github.com/lanyardhq/lanyard/internal/store/seal"
 	"github.com/lanyardhq/lanyard/material"
@@ -51,28 +51,10 @@ var policy = minting.Policy{
 
 var noon = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 
-// clock is moved by hand.
-type clock struct {
-	mu sync.Mutex
-	t  time.Time
-}
-
-func (c *clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.t
-}
-
-func (c *clock) advance(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.t = c.t.Add(d)
-}
-
 // world is an issuer on a real database, reached without a network, and a browser.
 type world struct {
 	t       testing.TB
-	clock   *clock
+	clock   *standin.Clock
 	store   *store.Store
 	login   *login.Login
 	issuer  *issuer.Issuer
@@ -97,7 +79,7 @@ func (w *world) RoundTrip(r *http.Request) (*http.Response, error) {
 	return rec.Result(), nil
 }
 
-func newWorld(t testing.TB) *world { return newWorldAt(t, &clock{t: noon}) }
+func newWorld(t testing.TB) *world { return newWorldAt(t, standin.NewClock(noon)) }
 
 func newWorldAt(t testing.TB, c interface{ Now() time.Time }) *world {
 	t.Helper()
@@ -108,7 +90,7 @@ func newWorldAt(t testing.TB, c interface{ Now() time.Time }) *world {
 func newWorldOf(t testing.TB, c interface{ Now() time.Time }, self string) *world {
 	t.Helper()
 	w := &world{t: t, mux: http.NewServeMux(), grants: &grants{}, groups: map[string][]string{}}
-	w.clock, _ = c.(*clock)
+	w.clock, _ = c.(*standin.Clock)
 	var err error
 	w.store, err = store.Open(t.Context(), store.Config{Path: filepath.Join(t.TempDir(), "lanyard.db"), Keys: seal.NewKeys(), Now: c.Now})
 	if err != nil {

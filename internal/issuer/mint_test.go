@@ -275,12 +275,12 @@ func TestGraceByClient(t *testing.T) {
 			}
 			first, second := begin()
 			if grace > 0 {
-				w.clock.advance(grace - time.Second)
+				w.clock.Move(grace - time.Second)
 				a := w.post("/token", refresh(first, "client_id", client), nil)
 				if a.status != http.StatusOK || a.json["refresh_token"] != second || w.active(a.json["access_token"]).json["active"] != true {
 					t.Fatalf("within the grace: %d %s", a.status, a.body)
 				}
-				w.clock.advance(time.Second)
+				w.clock.Move(time.Second)
 			}
 			for _, token := range []any{first, second} {
 				if a := w.post("/token", refresh(token, "client_id", client), nil); a.json["error"] != "invalid_grant" {

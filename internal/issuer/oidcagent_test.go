@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lanyardhq/lanyard/internal/standin"
 	"github.com/lanyardhq/lanyard/wlcg"
 )
 
@@ -30,7 +31,7 @@ func onLoopback(t *testing.T) (*world, string) {
 		t.Fatal(err)
 	}
 	address := "http://" + listener.Addr().String()
-	w := newWorldOf(t, &clock{t: time.Now()}, address)
+	w := newWorldOf(t, standin.NewClock(time.Now()), address)
 	server := &http.Server{Handler: w.mux}
 	go server.Serve(listener)
 	t.Cleanup(func() { server.Close() })

@@ -38,7 +38,7 @@ func TestDeviceFlow(t *testing.T) {
 	if _, err := w.poll(d); !errors.Is(err, login.ErrPending) {
 		t.Errorf("error %v", err)
 	}
-	w.clock.advance(20 * time.Second)
+	w.clock.Move(20 * time.Second)
 	got, err := w.FindDevice(t.Context(), anna, " "+strings.ToLower(strings.Replace(d.UserCode, "-", " ", 1))+"\n")
 	if err != nil {
 		t.Fatal(err)
@@ -114,12 +114,12 @@ func TestDeviceEnds(t *testing.T) {
 	})
 	t.Run("expired", func(t *testing.T) {
 		d := w.ask()
-		w.clock.advance(10 * time.Minute)
+		w.clock.Move(10 * time.Minute)
 		if _, err := w.poll(d); !errors.Is(err, login.ErrExpired) {
 			t.Errorf("error %v", err)
 		}
 		wants(t, w.DecideDevice(t.Context(), anna, d.UserCode, true), fault.NotFound, "it has ended")
-		w.clock.advance(10 * time.Minute)
+		w.clock.Move(10 * time.Minute)
 		if _, err := w.poll(d); !errors.Is(err, login.ErrGrant) {
 			t.Errorf("long after: %v", err)
 		}
@@ -130,7 +130,7 @@ func TestDeviceEnds(t *testing.T) {
 		if err := w.DecideDevice(t.Context(), anna, d.UserCode, true); err != nil {
 			t.Fatal(err)
 		}
-		w.clock.advance(10 * time.Minute)
+		w.clock.Move(10 * time.Minute)
 		if _, err := w.poll(d); !errors.Is(err, login.ErrExpired) {
 			t.Errorf("error %v", err)
 		}
@@ -165,7 +165,7 @@ func TestSlowDown(t *testing.T) {
 		{5 * time.Second, login.ErrPending}, // still 10: it grows once only
 		{10 * time.Second, login.ErrPending},
 	} {
-		w.clock.advance(step.wait)
+		w.clock.Move(step.wait)
 		if _, err := w.poll(d); !errors.Is(err, step.want) {
 			t.Errorf("poll %d: %v, want %v", i, err, step.want)
 		}
@@ -193,7 +193,7 @@ func TestDeviceCodesAreNotGuessed(t *testing.T) {
 	if _, err := w.FindDevice(t.Context(), ben, d.UserCode); err != nil {
 		t.Errorf("another person elsewhere: %v", err)
 	}
-	w.clock.advance(time.Minute)
+	w.clock.Move(time.Minute)
 	for range 10 { // right ones are free
 		if _, err := w.FindDevice(t.Context(), anna, d.UserCode); err != nil {
 			t.Error(err)
@@ -246,7 +246,7 @@ func FuzzUserCode(f *testing.F) {
 	f.Fuzz(func(t *testing.T, typed string) {
 		w := *shared
 		w.t = t
-		w.clock.advance(time.Minute) // past the limit of guesses
+		w.clock.Move(time.Minute) // past the limit of guesses
 		_, anna := w.signIn("anna")
 		w.ask()
 		_, err := w.FindDevice(t.Context(), anna, typed)

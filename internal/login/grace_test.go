@@ -59,7 +59,7 @@ func TestRefreshAtOnceWithinTheGrace(t *testing.T) {
 func TestTheEndOfTheGrace(t *testing.T) {
 	for name, reuse := range map[string]func(w *world, first, second login.Grant) error{
 		"a minute later": func(w *world, first, _ login.Grant) error {
-			w.clock.advance(grace)
+			w.clock.Move(grace)
 			_, err := w.spend(first.Refresh)
 			return err
 		},

@@ -66,7 +66,7 @@ func (w *world) works(token material.Secret) bool {
 func TestCodes(t *testing.T) {
 	w := newWorld(t)
 	_, anna := w.signIn("anna")
-	w.clock.advance(30 * time.Minute)
+	w.clock.Move(30 * time.Minute)
 	g := w.grant(anna)
 	by, err := w.Actor(t.Context(), g.Access, from("192.0.2.1"))
 	if err != nil {
@@ -88,11 +88,11 @@ func TestCodes(t *testing.T) {
 		}
 	})
 	t.Run("an hour later", func(t *testing.T) {
-		w.clock.advance(time.Hour - time.Second)
+		w.clock.Move(time.Hour - time.Second)
 		if !w.works(g.Access) {
 			t.Error("ended early")
 		}
-		w.clock.advance(time.Second)
+		w.clock.Move(time.Second)
 		if w.works(g.Access) {
 			t.Error("still works")
 		}
@@ -119,7 +119,7 @@ func TestAttacksOnCodes(t *testing.T) {
 			return w.RedeemCode(t.Context(), login.Redemption{ClientID: client, Proof: c, RedirectURI: returnTo, Verifier: oauth2.S256ChallengeFromVerifier(verifier)}, from("192.0.2.66"))
 		},
 		"a minute later": func(c material.Secret) (login.Grant, error) {
-			w.clock.advance(time.Minute)
+			w.clock.Move(time.Minute)
 			return w.redeem(c)
 		},
 		"unknown": func(material.Secret) (login.Grant, error) { return w.redeem("x") },
@@ -249,12 +249,12 @@ func TestRefresh(t *testing.T) {
 		}
 	})
 	t.Run("never past the session's end", func(t *testing.T) {
-		w.clock.advance(end.Sub(w.clock.Now()) - 10*time.Minute)
+		w.clock.Move(end.Sub(w.clock.Now()) - 10*time.Minute)
 		var err error
 		if g, err = refresh(g.Refresh); err != nil || !g.ExpiresAt.Equal(end) {
 			t.Errorf("access token ends at %s, want %s; error %v", g.ExpiresAt, end, err)
 		}
-		w.clock.advance(10 * time.Minute)
+		w.clock.Move(10 * time.Minute)
 		if _, err := refresh(g.Refresh); !errors.Is(err, login.ErrGrant) {
 			t.Errorf("error %v", err)
 		}
@@ -269,7 +269,7 @@ func TestRefreshTokenReuse(t *testing.T) {
 			return err
 		},
 		"weeks later": func(w *world, first, second login.Grant) error {
-			w.clock.advance(20 * 24 * time.Hour)
+			w.clock.Move(20 * 24 * time.Hour)
 			_, err := w.Refresh(w.t.Context(), login.Redemption{ClientID: client, Proof: first.Refresh}, from("192.0.2.66"))
 			return err
 		},

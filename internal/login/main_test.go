@@ -18,30 +18,13 @@ import (
 	"github.com/lanyardhq/lanyard/internal/login"
 	"github.com/lanyardhq/lanyard/internal/project"
 	"github.com/lanyardhq/lanyard/internal/provider/providertest"
+	"github.com/lanyardhq/lanyard/internal/standin"
 	"github.com/lanyardhq/lanyard/internal/store"
 	"github.com/lanyardhq/lanyard/internal/store/seal"
 	"github.com/lanyardhq/lanyard/material"
 )
 
 const portal = "http://lanyard.test"
-
-// clock is moved by hand.
-type clock struct {
-	mu sync.Mutex
-	t  time.Time
-}
-
-func (c *clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.t
-}
-
-func (c *clock) advance(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.t = c.t.Add(d)
-}
 
 // imports remembers what sign-ins said of projects.
 type imports struct {
@@ -56,7 +39,7 @@ type world struct {
 	t        testing.TB
 	dir      string // of the database
 	store    *store.Store
-	clock    *clock
+	clock    *standin.Clock
 	log      *bytes.Buffer
 	imported imports
 	left     []string // account ids that left their project
@@ -71,7 +54,7 @@ const password = material.Secret("correct horse")
 func newWorld(t testing.TB, providers ...login.Provider) *world {
 	t.Helper()
 	// Independent programs judge by the true time, so the clock begins there.
-	w := &world{t: t, dir: t.TempDir(), clock: &clock{t: time.Now()}, log: &bytes.Buffer{}}
+	w := &world{t: t, dir: t.TempDir(), clock: standin.NewClock(time.Now()), log: &bytes.Buffer{}}
 	var err error
 	w.store, err = store.Open(t.Context(), store.Config{Path: filepath.Join(w.dir, "lanyard.db"), Keys: seal.NewKeys(), Now: w.clock.Now})
 	if err != nil {

@@ -22,7 +22,7 @@ func TestReuseIsTold(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.clock.advance(grace)
+	w.clock.Move(grace)
 	why := func(name string, err error) {
 		t.Helper()
 		f := fault.Public(err)
@@ -37,7 +37,7 @@ func TestReuseIsTold(t *testing.T) {
 		_, err = w.Refresh(t.Context(), stolen, thief)
 		why("the old refresh token", err)
 	}
-	w.clock.advance(grace) // the time is that of the reuse
+	w.clock.Move(grace) // the time is that of the reuse
 	_, err = w.spend(second.Refresh)
 	why("the newest refresh token", err)
 	for _, token := range []material.Secret{first.Access, second.Access} {
@@ -86,7 +86,7 @@ func TestOtherEndsAreNotTold(t *testing.T) {
 	for name, end := range map[string]func(login.Grant) error{
 		"by the owner":  func(g login.Grant) error { return w.EndSession(t.Context(), anna, g.Session.ID) },
 		"by its client": func(g login.Grant) error { return w.Revoke(t.Context(), client, g.Refresh, from("192.0.2.1")) },
-		"by itself":     func(login.Grant) error { w.clock.advance(login.ClientLife); return nil },
+		"by itself":     func(login.Grant) error { w.clock.Move(login.ClientLife); return nil },
 	} {
 		_, anna = w.signIn("anna")
 		g := w.grant(anna)

@@ -55,7 +55,7 @@ func TestPasswordGuessesAreLimited(t *testing.T) {
 	if _, err := w.Password(t.Context(), "anna", password, "/", from("192.0.2.2")); err != nil {
 		t.Errorf("another address: %v", err)
 	}
-	w.clock.advance(time.Minute)
+	w.clock.Move(time.Minute)
 	if _, err := w.Password(t.Context(), "anna", password, "/", from("192.0.2.1")); err != nil {
 		t.Errorf("a minute later: %v", err)
 	}
@@ -70,7 +70,7 @@ func FuzzNext(f *testing.F) {
 	local := regexp.MustCompile(`^/([^/\\]|$)`)
 	w := newWorld(f)
 	f.Fuzz(func(t *testing.T, next string) {
-		w.clock.advance(time.Minute) // past the limit of guesses
+		w.clock.Move(time.Minute) // past the limit of guesses
 		in, err := w.Password(t.Context(), "anna", password, next, from("192.0.2.1"))
 		if err != nil {
 			t.Fatal(err)
@@ -93,28 +93,28 @@ func TestBrowserSessions(t *testing.T) {
 		return all[0].LastSeenAt
 	}
 	began := seen()
-	w.clock.advance(59 * time.Second)
+	w.clock.Move(59 * time.Second)
 	w.actor(cookie)
 	if got := seen(); !got.Equal(began) {
 		t.Errorf("noted within a minute: %s", got)
 	}
-	w.clock.advance(2 * time.Second)
+	w.clock.Move(2 * time.Second)
 	w.actor(cookie)
 	if got := seen(); !got.After(began) {
 		t.Errorf("not noted after a minute: %s", got)
 	}
 	t.Run("used often", func(t *testing.T) {
 		for range 12 {
-			w.clock.advance(59 * time.Minute)
+			w.clock.Move(59 * time.Minute)
 			w.actor(cookie)
 		}
-		w.clock.advance(12 * time.Minute) // 12 hours in all
+		w.clock.Move(12 * time.Minute) // 12 hours in all
 		_, err := w.BrowserActor(t.Context(), cookie, from("192.0.2.1"))
 		wants(t, err, fault.Unauthenticated, "ended")
 	})
 	t.Run("left alone", func(t *testing.T) {
 		cookie, _ := w.signIn("anna")
-		w.clock.advance(time.Hour)
+		w.clock.Move(time.Hour)
 		_, err := w.BrowserActor(t.Context(), cookie, from("192.0.2.1"))
 		wants(t, err, fault.Unauthenticated, "ended")
 	})
@@ -210,7 +210,7 @@ func TestReveal(t *testing.T) {
 	if once, err = w.PutReveal(t.Context(), anna, []byte("x")); err != nil {
 		t.Fatal(err)
 	}
-	w.clock.advance(10 * time.Minute)
+	w.clock.Move(10 * time.Minute)
 	_, err = w.Reveal(t.Context(), anna, once)
 	wants(t, err, fault.NotFound, "10 minutes are over")
 }
@@ -294,12 +294,12 @@ func TestRobotTokensEnd(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.clock.advance(47 * time.Hour) // never used meanwhile: robots do not idle out
+	w.clock.Move(47 * time.Hour) // never used meanwhile: robots do not idle out
 	by, err := w.Actor(t.Context(), token, from("192.0.2.9"))
 	if err != nil || !slices.Equal(by.Scopes, []identity.Scope{identity.ReadKeys}) {
 		t.Errorf("scopes %q, error %v", by.Scopes, err)
 	}
-	w.clock.advance(time.Hour)
+	w.clock.Move(time.Hour)
 	_, err = w.Actor(t.Context(), token, from("192.0.2.9"))
 	wants(t, err, fault.Unauthenticated, "ended")
 	_, err = w.BrowserActor(t.Context(), token, from("192.0.2.9"))
@@ -330,7 +330,7 @@ func TestStoppedWhileSigningIn(t *testing.T) {
 func TestUseThatCannotBeNoted(t *testing.T) {
 	w := newWorld(t)
 	cookie, _ := w.signIn("anna")
-	w.clock.advance(2 * time.Minute)
+	w.clock.Move(2 * time.Minute)
 	w.brokenTouch()
 	w.actor(cookie)
 	if !strings.Contains(w.log.String(), "session use not noted") {

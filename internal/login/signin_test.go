@@ -275,7 +275,7 @@ func TestAttacksOnTheCallback(t *testing.T) {
 	})
 	t.Run("too late", func(t *testing.T) {
 		q, binding := w.start("/")
-		w.clock.advance(10 * time.Minute)
+		w.clock.Move(10 * time.Minute)
 		_, err := w.Finish(t.Context(), "nop", q, binding, from("192.0.2.1"))
 		wants(t, err, fault.Invalid, "longer than 10 minutes")
 	})
@@ -294,7 +294,7 @@ func TestSignInStartsAreLimited(t *testing.T) {
 	if _, _, err := w.Start(t.Context(), "nop", "/", from("192.0.2.7")); err != nil {
 		t.Error(err)
 	}
-	w.clock.advance(time.Minute)
+	w.clock.Move(time.Minute)
 	if _, _, err := w.Start(t.Context(), "nop", "/", from("2001:db8::2")); err != nil {
 		t.Error(err)
 	}
@@ -305,7 +305,7 @@ func TestProviderThatIsDown(t *testing.T) {
 	_, _, err := w.Start(t.Context(), "down", "/", from("192.0.2.1"))
 	wants(t, err, fault.Unavailable, "Down does not answer")
 	since := w.clock.Now()
-	w.clock.advance(time.Hour)
+	w.clock.Move(time.Hour)
 	_, _, err = w.Start(t.Context(), "down", "/", from("192.0.2.1"))
 	wants(t, err, fault.Unavailable, "Down does not answer")
 	want := []login.ProviderInfo{{ID: "down", Title: "Down", Issuer: "http://127.0.0.1:1", DownSince: since},

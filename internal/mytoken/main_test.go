@@ -1,7 +1,6 @@
 package mytoken_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -29,6 +28,7 @@ import (
 	"github.com/lanyardhq/lanyard/internal/provider"
 	"github.com/lanyardhq/lanyard/internal/provider/providertest"
 	"github.com/lanyardhq/lanyard/internal/signing"
+	"github.com/lanyardhq/lanyard/internal/standin"
 	"github.com/lanyardhq/lanyard/internal/store"
 	"github.com/lanyardhq/lanyard/internal/store/seal"
 	"github.com/lanyardhq/lanyard/internal/subgrant"
@@ -63,7 +63,7 @@ type world struct {
 	url     string // of the facade, without a slash at its end
 	ahead   atomic.Int64
 	handler http.Handler
-	log     buffer
+	log     standin.Log
 	broker  *broker.Broker
 	custody *custody.Custody
 }
@@ -148,24 +148,6 @@ func (l lent) TokenOf(ctx context.Context, id string, w grant.Wish) (grant.Token
 func (l lent) EndGrant(ctx context.Context, by identity.Actor, id string) error {
 	_, err := l.w.broker.End(ctx, by, id, audit.Once{})
 	return err
-}
-
-// buffer is a log.
-type buffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
 }
 
 func (w *world) check(err error) {

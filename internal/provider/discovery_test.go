@@ -38,7 +38,7 @@ func TestDiscoveryIsKept(t *testing.T) {
 		})
 	}
 	all.Wait()
-	f.advance(6*time.Hour - time.Second)
+	f.clock.Move(6*time.Hour - time.Second)
 	f.discovery(map[string]any{"authorization_endpoint": f.URL + "/moved"})
 	if to := begin(); to != "/authorize" || f.count(wellKnown) > 10 {
 		t.Errorf("sent to %s after %d requests", to, f.count(wellKnown))
@@ -48,12 +48,12 @@ func TestDiscoveryIsKept(t *testing.T) {
 	if n := f.count(wellKnown); n != before {
 		t.Errorf("%d requests, then %d", before, n)
 	}
-	f.advance(time.Second)
+	f.clock.Move(time.Second)
 	if to := begin(); to != "/moved" {
 		t.Errorf("sent to %s after six hours", to)
 	}
 	// While it does not answer the old one serves, and it is asked every five seconds only.
-	f.advance(7 * time.Hour)
+	f.clock.Move(7 * time.Hour)
 	f.says(wellKnown, 503, "")
 	before = f.count(wellKnown)
 	for range 3 {
@@ -61,13 +61,13 @@ func TestDiscoveryIsKept(t *testing.T) {
 			t.Errorf("sent to %s while it is down", to)
 		}
 	}
-	f.advance(5 * time.Second)
+	f.clock.Move(5 * time.Second)
 	begin()
 	if n := f.count(wellKnown); n != before+2 {
 		t.Errorf("asked %d times while it is down", n-before)
 	}
 	f.discovery(nil)
-	f.advance(5 * time.Second)
+	f.clock.Move(5 * time.Second)
 	if to := begin(); to != "/authorize" {
 		t.Errorf("sent to %s when it was back", to)
 	}

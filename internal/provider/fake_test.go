@@ -12,6 +12,7 @@ import (
 	"github.com/lanyardhq/lanyard/internal/grant"
 	"github.com/lanyardhq/lanyard/internal/provider"
 	"github.com/lanyardhq/lanyard/internal/provider/providertest"
+	"github.com/lanyardhq/lanyard/internal/standin"
 )
 
 // reply is what a fake endpoint answers.
@@ -25,14 +26,14 @@ type reply struct {
 type fake struct {
 	*httptest.Server
 	mu      sync.Mutex
-	now     time.Time
+	clock   *standin.Clock
 	replies map[string]reply // by path
 	seen    map[string][]*http.Request
 }
 
 func newFake(t testing.TB) *fake {
 	t.Helper()
-	f := &fake{replies: map[string]reply{}, seen: map[string][]*http.Request{}, now: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)}
+	f := &fake{replies: map[string]reply{}, seen: map[string][]*http.Request{}, clock: standin.NewClock(time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC))}
 	f.Server = httptest.NewServer(f)
 	t.Cleanup(f.Close)
 	f.discovery(nil)
@@ -86,23 +87,11 @@ func (f *fake) config() grant.Provider {
 
 func (f *fake) client(t testing.TB, p grant.Provider) *provider.Client {
 	t.Helper()
-	c, err := provider.New(p, providertest.Redirect, &http.Transport{}, f.clock)
+	c, err := provider.New(p, providertest.Redirect, &http.Transport{}, f.clock.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return c
-}
-
-func (f *fake) clock() time.Time {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.now
-}
-
-func (f *fake) advance(d time.Duration) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.now = f.now.Add(d)
 }
 
 // count is how many requests came to path.

@@ -83,7 +83,7 @@ func TestIDTokens(t *testing.T) {
 				t.Fatal(err)
 			}
 			claims := map[string]any{"iss": f.URL, "aud": "us", "sub": "anna", "nonce": query(t, a.URL).Get("nonce"),
-				"iat": f.now.Unix(), "exp": f.now.Add(time.Hour).Unix()}
+				"iat": f.clock.Now().Unix(), "exp": f.clock.Now().Add(time.Hour).Unix()}
 			tc.claims(claims)
 			payload, err := json.Marshal(claims)
 			if err != nil {
@@ -116,11 +116,11 @@ func TestApprovalsThatTakeTooLong(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.says("/token", 200, `{"access_token":"at","refresh_token":"rt"}`)
-	f.advance(a.ExpiresAt.Sub(f.clock()) - time.Second)
+	f.clock.Move(a.ExpiresAt.Sub(f.clock.Now()) - time.Second)
 	if got, err := c.Finish(t.Context(), a.Data, url.Values{"code": {"x"}}); err != nil || got.Subject != "" {
 		t.Errorf("in time: %+v, %v", got, err)
 	}
-	f.advance(time.Second)
+	f.clock.Move(time.Second)
 	if _, err := c.Finish(t.Context(), a.Data, url.Values{"code": {"x"}}); fault.CodeOf(err) != fault.Denied {
 		t.Errorf("too late: %v", err)
 	}

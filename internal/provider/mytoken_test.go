@@ -16,6 +16,7 @@ import (
 	"github.com/lanyardhq/lanyard/internal/fault"
 	"github.com/lanyardhq/lanyard/internal/grant"
 	"github.com/lanyardhq/lanyard/internal/provider"
+	"github.com/lanyardhq/lanyard/internal/standin"
 	"github.com/lanyardhq/lanyard/material"
 )
 
@@ -23,7 +24,7 @@ import (
 type server struct {
 	*httptest.Server
 	mu      sync.Mutex
-	now     time.Time
+	clock   *standin.Clock
 	replies map[string]reply
 	bodies  map[string][]map[string]any
 }
@@ -38,7 +39,7 @@ const (
 
 func newServer(t testing.TB) *server {
 	t.Helper()
-	s := &server{now: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC), replies: map[string]reply{}, bodies: map[string][]map[string]any{}}
+	s := &server{clock: standin.NewClock(time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)), replies: map[string]reply{}, bodies: map[string][]map[string]any{}}
 	s.Server = httptest.NewServer(s)
 	t.Cleanup(s.Close)
 	s.says(mytokenWellKnown, 200, `{"issuer":"`+s.URL+`/","mytoken_endpoint":"`+s.URL+my+`","access_token_endpoint":"`+s.URL+access+
@@ -70,18 +71,6 @@ func (s *server) says(path string, status int, body string) {
 	s.replies[path] = reply{status: status, body: body}
 }
 
-func (s *server) clock() time.Time {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.now
-}
-
-func (s *server) advance(d time.Duration) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.now = s.now.Add(d)
-}
-
 func (s *server) last(path string) map[string]any {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -100,7 +89,7 @@ func (s *server) count(path string) int {
 func (s *server) client(t testing.TB) *provider.Client {
 	t.Helper()
 	c, err := provider.New(grant.Provider{ID: "kit", Title: "KIT", Type: grant.MyToken, Issuer: s.URL, UpstreamIssuer: behind, Scopes: []string{"openid", "storage.read:/data"}},
-		"", &http.Transport{}, s.clock)
+		"", &http.Transport{}, s.clock.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,12 +111,12 @@ func TestMyTokenApproval(t *testing.T) {
 	s := newServer(t)
 	c := s.client(t)
 	a := s.begin(t, c, grant.Wish{Audiences: []string{"https://se.example.org"}})
-	if a.URL != s.URL+"/c/abc" || a.State != "" || a.Interval != 5*time.Second || !a.ExpiresAt.Equal(s.now.Add(5*time.Minute)) {
+	if a.URL != s.URL+"/c/abc" || a.State != "" || a.Interval != 5*time.Second || !a.ExpiresAt.Equal(s.clock.Now().Add(5*time.Minute)) {
 		t.Errorf("approve at %+v", a)
 	}
 	asked := map[string]any{"grant_type": "oidc_flow", "oidc_flow": "authorization_code", "client_type": "native", "oidc_issuer": behind, "name": "HTCondor",
 		"application_name": "Lanyard", "response_type": "token", "capabilities": []any{"AT", "tokeninfo:introspect"},
-		"restrictions": []any{map[string]any{"exp": float64(s.now.Add(7 * 24 * time.Hour).Unix()), "scope": "openid storage.read:/data", "audience": []any{"https://se.example.org"}}}}
+		"restrictions": []any{map[string]any{"exp": float64(s.clock.Now().Add(7 * 24 * time.Hour).Unix()), "scope": "openid storage.read:/data", "audience": []any{"https://se.example.org"}}}}
 	if d := cmp.Diff(asked, s.last(my)); d != "" {
 		t.Errorf("asked for: %s", d)
 	}
@@ -140,13 +129,13 @@ func TestMyTokenApproval(t *testing.T) {
 	if d := cmp.Diff(map[string]any{"grant_type": "polling_code", "polling_code": "pollingcode"}, s.last(my)); d != "" {
 		t.Errorf("polled with: %s", d)
 	}
-	until := s.now.Add(24 * time.Hour)
+	until := s.clock.Now().Add(24 * time.Hour)
 	const mt = "e30.eyJvaWRjX3N1YiI6ImFubmEifQ.c2ln" // oidc_sub anna
 	s.says(my, 200, `{"mytoken":"`+mt+`","mytoken_type":"token","expires_in":86400,"capabilities":["AT"],
 		"restrictions":[{"exp":`+unix(until.Add(-time.Hour))+`,"scope":"openid","audience":["https://se.example.org"]},
 		{"exp":`+unix(until)+`,"scope":"storage.read:/data/raw openid","audience":["https://se.example.org"],"usages_AT":5}]}`)
 	got, err := c.Poll(t.Context(), a.Data)
-	want := grant.Tokens{Refresh: mt, AccessExpiresAt: s.now, RefreshExpiresAt: until, Scopes: []string{"openid", "storage.read:/data/raw"},
+	want := grant.Tokens{Refresh: mt, AccessExpiresAt: s.clock.Now(), RefreshExpiresAt: until, Scopes: []string{"openid", "storage.read:/data/raw"},
 		Audiences: []string{"https://se.example.org"}, Subject: "anna"}
 	if d := cmp.Diff(want, got); d != "" || err != nil {
 		t.Errorf("%v %s", err, d)
@@ -162,7 +151,7 @@ func unix(t time.Time) string {
 func TestMyTokensThatAreNotKept(t *testing.T) {
 	s := newServer(t)
 	c := s.client(t)
-	week := unix(s.now.Add(7 * 24 * time.Hour))
+	week := unix(s.clock.Now().Add(7 * 24 * time.Hour))
 	clause := func(members string) string { return `,"capabilities":["AT"],"restrictions":[{` + members + `}]` }
 	good := `"exp":` + week + `,"scope":"openid","audience":["a"]`
 	for name, tc := range map[string]struct {
@@ -173,7 +162,7 @@ func TestMyTokensThatAreNotKept(t *testing.T) {
 		"no access tokens":   {"mt", `,"capabilities":["tokeninfo:introspect"],"restrictions":[{` + good + `}]`, "gives no access tokens"},
 		"no restriction":     {"mt", `,"capabilities":["AT"]`, "everything, without a restriction"},
 		"no end":             {"mt", clause(`"scope":"openid","audience":["a"]`), "a longer life"},
-		"a later end":        {"mt", clause(`"exp":` + unix(s.now.Add(8*24*time.Hour)) + `,"scope":"openid","audience":["a"]`), "a longer life"},
+		"a later end":        {"mt", clause(`"exp":` + unix(s.clock.Now().Add(8*24*time.Hour)) + `,"scope":"openid","audience":["a"]`), "a longer life"},
 		"all scopes":         {"mt", clause(`"exp":` + week + `,"audience":["a"]`), "all scopes"},
 		"another scope":      {"mt", clause(`"exp":` + week + `,"scope":"openid email","audience":["a"]`), "the scope email"},
 		"a path above":       {"mt", clause(`"exp":` + week + `,"scope":"storage.read:/","audience":["a"]`), "the scope storage.read:/"},
@@ -226,7 +215,7 @@ func TestMyTokenPollsThatEnd(t *testing.T) {
 			s := newServer(t)
 			c := s.client(t)
 			a := s.begin(t, c, grant.Wish{})
-			s.advance(tc.after)
+			s.clock.Move(tc.after)
 			s.says(my, tc.status, tc.body)
 			_, err := c.Poll(t.Context(), a.Data)
 			if tc.want == "" {
@@ -243,7 +232,7 @@ func TestMyTokenAccess(t *testing.T) {
 	c := s.client(t)
 	s.says(access, 200, `{"access_token":"at","token_type":"Bearer","expires_in":3600,"scope":"storage.read:/data","audience":["https://se.example.org"]}`)
 	got, err := c.Refresh(t.Context(), "mt", grant.Wish{Scopes: []string{"storage.read:/data"}, Audiences: []string{"https://se.example.org", "b"}})
-	want := grant.Tokens{Access: "at", AccessExpiresAt: s.now.Add(time.Hour), Scopes: []string{"storage.read:/data"}, Audiences: []string{"https://se.example.org"}}
+	want := grant.Tokens{Access: "at", AccessExpiresAt: s.clock.Now().Add(time.Hour), Scopes: []string{"storage.read:/data"}, Audiences: []string{"https://se.example.org"}}
 	if d := cmp.Diff(want, got); d != "" || err != nil {
 		t.Errorf("%v %s", err, d)
 	}
@@ -254,7 +243,7 @@ func TestMyTokenAccess(t *testing.T) {
 	// A rotated mytoken is the new one.
 	s.says(access, 200, `{"access_token":"at","expires_in":3600,"scope":"openid","token_update":{"mytoken":"mt2","mytoken_type":"token","expires_in":600,"capabilities":["AT"]}}`)
 	got, err = c.Refresh(t.Context(), "mt", grant.Wish{Scopes: []string{"openid"}})
-	want = grant.Tokens{Access: "at", Refresh: "mt2", AccessExpiresAt: s.now.Add(time.Hour), RefreshExpiresAt: s.now.Add(10 * time.Minute), Scopes: []string{"openid"}}
+	want = grant.Tokens{Access: "at", Refresh: "mt2", AccessExpiresAt: s.clock.Now().Add(time.Hour), RefreshExpiresAt: s.clock.Now().Add(10 * time.Minute), Scopes: []string{"openid"}}
 	if d := cmp.Diff(want, got); d != "" || err != nil {
 		t.Errorf("%v %s", err, d)
 	}
@@ -362,7 +351,7 @@ func TestMyTokenInterval(t *testing.T) {
 	for text, want := range map[string]time.Duration{``: 5 * time.Second, `,"interval":0`: 5 * time.Second, `,"interval":1`: time.Second, `,"interval":1e9`: time.Minute} {
 		s.says(my, 200, `{"consent_uri":"`+s.URL+`/c/abc","polling_code":"x"`+text+`}`)
 		a, err := s.client(t).Begin(t.Context(), grant.Wish{}, provider.Hint{})
-		if err != nil || a.Interval != want || a.ExpiresAt.Sub(s.now) != 5*time.Minute {
+		if err != nil || a.Interval != want || a.ExpiresAt.Sub(s.clock.Now()) != 5*time.Minute {
 			t.Errorf("%s: %s, %v", text, a.Interval, err)
 		}
 	}

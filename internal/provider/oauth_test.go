@@ -128,7 +128,7 @@ func TestHowWeProveWhoWeAre(t *testing.T) {
 func TestTokenAnswers(t *testing.T) {
 	f := newFake(t)
 	c := f.client(t, func() grant.Provider { p := f.config(); p.RefreshIdle = 30 * time.Minute; return p }())
-	at := func(s int) time.Time { return f.now.Add(time.Duration(s) * time.Second) }
+	at := func(s int) time.Time { return f.clock.Now().Add(time.Duration(s) * time.Second) }
 	const jwt = "e30.eyJhdWQiOlsiYSIsImIiXSwiZXhwIjoxNzk1MjYyNDYwfQ.c2ln" // aud a and b, exp in a minute
 	for body, want := range map[string]grant.Tokens{
 		`{"access_token":"at","expires_in":60,"refresh_token":"new","scope":"a b","refresh_expires_in":1800}`: {

@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
-	"sync"
 	"testing"
 	"time"
 
@@ -16,6 +15,7 @@ import (
 	"github.com/lanyardhq/lanyard/internal/audit"
 	"github.com/lanyardhq/lanyard/internal/fault"
 	"github.com/lanyardhq/lanyard/internal/signing"
+	"github.com/lanyardhq/lanyard/internal/standin"
 	"github.com/lanyardhq/lanyard/internal/store"
 	"github.com/lanyardhq/lanyard/internal/store/seal"
 	"github.com/lanyardhq/lanyard/wlcg"
@@ -23,35 +23,17 @@ import (
 
 var noon = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 
-// clock is moved by hand.
-type clock struct {
-	mu sync.Mutex
-	t  time.Time
-}
-
-func (c *clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.t
-}
-
-func (c *clock) advance(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.t = c.t.Add(d)
-}
-
 // world is keys on a real database.
 type world struct {
 	t     *testing.T
-	clock *clock
+	clock *standin.Clock
 	store *store.Store
 	keys  *signing.Keys
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, clock: &clock{t: noon}}
+	w := &world{t: t, clock: standin.NewClock(noon)}
 	var err error
 	w.store, err = store.Open(t.Context(), store.Config{Path: filepath.Join(t.TempDir(), "lanyard.db"), Keys: seal.NewKeys(), Now: w.clock.Now})
 	if err != nil {
@@ -134,7 +116,7 @@ func TestKeyRotation(t *testing.T) {
 	}
 	var published, signs time.Time
 	for w.clock.Now().Before(noon.Add(200 * day)) {
-		w.clock.advance(day)
+		w.clock.Move(day)
 		w.rotate()
 		now, kids := w.clock.Now(), w.kids("ES256")
 		if len(kids) > 1 && published.IsZero() {
@@ -177,17 +159,17 @@ func TestKeysAfterALongAbsence(t *testing.T) {
 	w := newWorld(t)
 	w.rotate()
 	old := w.signs()
-	w.clock.advance(365 * day)
+	w.clock.Move(365 * day)
 	w.rotate()
 	if got := w.signs(); got != old || len(w.kids("ES256")) != 2 {
 		t.Errorf("signs with %s, want %s; published %q", got, old, w.kids("ES256"))
 	}
-	w.clock.advance(4*day - time.Second)
+	w.clock.Move(4*day - time.Second)
 	w.rotate()
 	if got := w.signs(); got != old {
 		t.Error("the new key signs too early")
 	}
-	w.clock.advance(time.Second)
+	w.clock.Move(time.Second)
 	w.rotate()
 	if got := w.signs(); got == old {
 		t.Error("the old key still signs")
@@ -200,7 +182,7 @@ func TestKeysOfTwoServers(t *testing.T) {
 	other := *w
 	other.keys = newKeys(t, w, signing.ES256, signing.RS256)
 	for range 20 {
-		w.clock.advance(10 * day)
+		w.clock.Move(10 * day)
 		other.rotate()
 		w.rotate()
 		if n := len(w.kids("ES256")); n > 2 {
@@ -232,7 +214,7 @@ func TestKeysOfOtherAlgorithms(t *testing.T) {
 	if set := long.keys.Published(signing.ES256, signing.RS256).Keys; len(set) != 2 {
 		t.Errorf("%d keys for access tokens", len(set))
 	}
-	w.clock.advance(365 * day)
+	w.clock.Move(365 * day)
 	w.rotate()
 	long.rotate()
 	if n := len(long.kids("ES512")); n != 2 {
@@ -273,7 +255,7 @@ func TestKeysAreKeptAsLongAsWhatTheySign(t *testing.T) {
 		at           time.Duration
 		es256, es384 int
 	}{{177 * day, 2, 2}, {181 * day, 2, 2}, {183 * day, 1, 2}, {209 * day, 1, 2}, {211 * day, 1, 1}} {
-		w.clock.advance(noon.Add(c.at).Sub(w.clock.Now()))
+		w.clock.Move(noon.Add(c.at).Sub(w.clock.Now()))
 		if es256, es384 := published(); es256 != c.es256 || es384 != c.es384 {
 			t.Errorf("after %s: %d and %d keys are published, want %d and %d", c.at, es256, es384, c.es256, c.es384)
 		}
