@@ -262,21 +262,30 @@ func subset(list, of []string) bool {
 }
 
 func inside(hosts, of []string) bool {
-	return len(of) == 0 || len(hosts) > 0 && !slices.ContainsFunc(hosts, func(h string) bool { return len(common(h, of)) != 1 || common(h, of)[0] != h })
+	nets := networks(of)
+	return len(of) == 0 || len(hosts) > 0 && !slices.ContainsFunc(hosts, func(h string) bool { return !slices.Equal(common(h, of, nets), []string{h}) })
 }
 
-// common returns what a host has in common with each of others: one of two networks is in the
-// other, or they have nothing in common. If it is in one of them altogether, that is the only answer.
-func common(host string, others []string) (both []string) {
-	mine, ok := network(host)
-	for _, o := range others {
-		theirs, known := network(o)
+// networks reads hosts once for all that they are compared with; one that is no network comes out as none.
+func networks(hosts []string) []netip.Prefix {
+	nets := make([]netip.Prefix, len(hosts))
+	for i, h := range hosts {
+		nets[i], _ = network(h)
+	}
+	return nets
+}
+
+// common returns what a host has in common with each of others, which are nets: one of two networks
+// is in the other, or they have nothing in common. If it is in one altogether, that is the only answer.
+func common(host string, others []string, nets []netip.Prefix) (both []string) {
+	mine, _ := network(host)
+	for i, o := range others {
 		switch {
-		case !ok || !known || !mine.Overlaps(theirs):
+		case !mine.Overlaps(nets[i]):
 			if host == o {
 				return []string{host} // "this" is in "this"
 			}
-		case theirs.Bits() <= mine.Bits():
+		case nets[i].Bits() <= mine.Bits():
 			return []string{host}
 		default:
 			both = append(both, o)
@@ -316,7 +325,8 @@ func (c Clause) and(p Clause) (Clause, bool) {
 	}
 	pick(&c.Scope, p.Scope, same)
 	pick(&c.Audience, p.Audience, same)
-	pick(&c.Hosts, p.Hosts, common)
+	nets := networks(p.Hosts)
+	pick(&c.Hosts, p.Hosts, func(h string, of []string) []string { return common(h, of, nets) })
 	c.UsagesAT, c.UsagesOther = least(c.UsagesAT, p.UsagesAT), least(c.UsagesOther, p.UsagesOther)
 	return c, ok
 }

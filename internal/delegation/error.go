@@ -83,14 +83,6 @@ func WrongIssuer() *Error { return Invalid("token not for specified issuer") }
 // UnknownIssuer is a provider that nothing is delegated of.
 func UnknownIssuer() *Error { return Invalid("The provided issuer is not supported") }
 
-// Provider is what a provider refused: error, colon, description.
-func Provider(text string) *Error { return &Error{Status: 400, Code: "oidc_error", Description: text} }
-
-// TooMany is a request too many, which may be sent again after a while.
-func TooMany(text string, after time.Duration) *Error {
-	return &Error{Status: 429, Code: "too_many_requests", Description: text, RetryAfter: after}
-}
-
 // Unavailable is a provider or a database that does not answer.
 func Unavailable(text string) *Error {
 	return &Error{Status: 500, Code: "internal_server_error", Description: text}

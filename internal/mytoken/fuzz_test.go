@@ -56,7 +56,7 @@ func FuzzRequest(f *testing.F) {
 			Error       string
 			Description string `json:"error_description"`
 		}
-		if err := json.Unmarshal(rec.Body.Bytes(), &e); err != nil || e.Error == "" || !slices.Contains([]int{400, 401, 403, 404, 413, 428}, rec.Code) {
+		if err := json.Unmarshal(rec.Body.Bytes(), &e); err != nil || e.Error == "" || !slices.Contains([]int{400, 401, 403, 404, 413, 428, 429}, rec.Code) {
 			t.Fatal(fmt.Errorf("%d %s: %w", rec.Code, rec.Body, err))
 		}
 		if len(e.Description) > 1000 || strings.Contains(e.Description, token) {

@@ -51,25 +51,27 @@ func (s *Service) derive(ctx context.Context, token material.Secret, w delegatio
 	if w.Clauses, err = delegation.Located(w.Clauses, from.addr()); err != nil {
 		return Issued{}, err
 	}
-	shown, _, err := s.present(ctx, token, from)
+	shown, chain, err := s.present(ctx, token, from)
+	if err != nil {
+		return Issued{}, err
+	}
+	// Rights never change, so what there is to give is judged before the transaction: others wait for that.
+	parent := chain.Links[0]
+	if err := capable(parent, w.Issuer, delegation.CapabilityCreate); err != nil {
+		return Issued{}, err
+	}
+	g, err := child(chain, w, from, now)
+	if err != nil {
+		return Issued{}, err
+	}
+	h, err := s.maker().Hand(g, w, now)
 	if err != nil {
 		return Issued{}, err
 	}
 	var u used
-	var g delegation.SubGrant
-	var h wire.Handover
 	err = s.Store.Decide(ctx, shown.ID, func(c delegation.Chain) (delegation.Change, error) {
-		parent := c.Links[0]
-		if err := capable(parent, w.Issuer, delegation.CapabilityCreate); err != nil {
-			return delegation.Change{}, err
-		}
+		var err error
 		if u, err = s.use(c, shown, delegation.Use{Address: from.addr(), At: now}); err != nil {
-			return delegation.Change{}, err
-		}
-		if g, err = child(c, w, from, now); err != nil {
-			return delegation.Change{}, err
-		}
-		if h, err = s.maker().Hand(g, w, now); err != nil {
 			return delegation.Change{}, err
 		}
 		u.change.Insert = []delegation.SubGrant{g}
@@ -92,13 +94,18 @@ func (s *Service) derive(ctx context.Context, token material.Secret, w delegatio
 
 // capable refuses a use that needs a capability which g lacks, or means another provider.
 func capable(g delegation.SubGrant, issuer, capability string) error {
-	if issuer != "" && !sameURL(issuer, g.Issuer) {
+	if !sameIssuer(issuer, g) {
 		return delegation.WrongIssuer()
 	}
 	if !g.Capabilities.Covers(capability) {
 		return delegation.Incapable()
 	}
 	return nil
+}
+
+// sameIssuer reports whether a request that names a provider, or none, can mean g's.
+func sameIssuer(issuer string, g delegation.SubGrant) bool {
+	return issuer == "" || sameURL(issuer, g.Issuer)
 }
 
 // noted is the change with the event of a token that was replaced.

@@ -150,8 +150,10 @@ func TestStartsThatAreRefused(t *testing.T) {
 			_, err := w.Start(t.Context(), w.wish(ask), here)
 			w.refuses(ask, err, want)
 		}
+		var one subgrant.Flow
 		for range 100 {
-			_, err := w.Start(t.Context(), w.wish(`{"oidc_issuer":"https://op.example.org"}`), here)
+			var err error
+			one, err = w.Start(t.Context(), w.wish(`{"oidc_issuer":"https://op.example.org"}`), here)
 			check(t, err)
 		}
 		_, err := w.Start(t.Context(), w.wish(`{"oidc_issuer":"https://op.example.org"}`), here)
@@ -161,6 +163,9 @@ func TestStartsThatAreRefused(t *testing.T) {
 		}
 		_, err = w.Start(t.Context(), w.wish(`{"oidc_issuer":"https://op.example.org"}`), subgrant.Asker{Address: "192.0.2.9"})
 		check(t, err)
+		check(t, w.Decline(t.Context(), ada, one.ConsentCode.Reveal()))
+		_, err = w.Start(t.Context(), w.wish(`{"oidc_issuer":"https://op.example.org"}`), here)
+		check(t, err) // what was answered waits for nobody
 	})
 }
 

@@ -137,7 +137,10 @@ func (s *Service) refusal(ctx context.Context, err error) error {
 		return nil
 	}
 	r, internal := wire.Refusal(err)
-	if internal {
+	switch {
+	case internal && ctx.Err() != nil: // who asked has left, or could not be answered in time
+		return delegation.Unavailable("the answer took too long")
+	case internal:
 		s.log().ErrorContext(ctx, "a use of a mytoken failed", "err", err)
 	}
 	return r

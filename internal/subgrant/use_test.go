@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
+	"log/slog"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -269,6 +270,51 @@ func TestTransfer(t *testing.T) {
 		wg.Wait()
 		if n.Load() != 1 {
 			t.Errorf("redeemed %d times", n.Load())
+		}
+	})
+}
+
+// Whoever asks again and again fills no table.
+func TestCodesForOneTokenAreBounded(t *testing.T) {
+	both(t, func(t *testing.T, w *world) {
+		short := w.root(`{"response_type":"short_token"}`)
+		const many = "invalid_request: 100 codes stand for this token already"
+		for range 99 { // and itself
+			c, err := w.Transfer(t.Context(), short.Token, here)
+			check(t, err)
+			_, err = w.Redeem(t.Context(), c.Code, here)
+			check(t, err)
+		}
+		c, err := w.Transfer(t.Context(), short.Token, here)
+		check(t, err)
+		_, err = w.Redeem(t.Context(), c.Code, here)
+		w.refuses("one short token more", err, many)
+		for range 99 {
+			_, err := w.Transfer(t.Context(), short.Token, here)
+			check(t, err)
+		}
+		_, err = w.Transfer(t.Context(), short.Token, here)
+		w.refuses("one transfer code more", err, many)
+		w.works("the token", short)
+		w.move(5 * time.Minute)
+		check(t, w.Sweep(t.Context()))
+		_, err = w.Transfer(t.Context(), short.Token, here)
+		check(t, err)
+	})
+}
+
+// Who leaves, or waits for too long, gets an answer that says so, and is no error of ours.
+func TestWhoLeavesIsNoError(t *testing.T) {
+	both(t, func(t *testing.T, w *world) {
+		root := w.root(`{}`)
+		var log strings.Builder
+		w.Log = slog.New(slog.NewTextHandler(&log, nil))
+		ctx, leave := context.WithCancel(t.Context())
+		w.answer = func(context.Context) error { leave(); return nil }
+		_, err := w.AccessToken(ctx, root.Token, subgrant.AccessWish{}, here)
+		w.refuses("who left", err, "internal_server_error: the answer took too long")
+		if log.Len() > 0 {
+			t.Errorf("the log is\n%s", &log)
 		}
 	})
 }

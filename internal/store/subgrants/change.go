@@ -10,8 +10,12 @@ import (
 	"github.com/lanyardhq/lanyard/internal/store/database"
 )
 
-// kept is how many events are kept of each sub-grant, and how many short tokens that were replaced.
-const kept = 100
+const (
+	// kept is how many events are kept of each sub-grant, and how many short tokens that were replaced.
+	kept = 100
+	// maxCodes is how many short tokens, or transfer codes, can stand for one token.
+	maxCodes = 100
+)
 
 // Decide reads the chain of id in a transaction, lets do decide, and writes the change that it
 // returns.
@@ -107,9 +111,14 @@ func (g *Delegated) insert(ctx context.Context, t Tx, s delegation.SubGrant) err
 
 // keep adds a code, and forgets the oldest of the short tokens that were replaced.
 func keep(ctx context.Context, t Tx, code delegation.Code) error {
-	if _, err := t.Exec(ctx, `INSERT INTO subgrant_code (hash, purpose, subgrant_id, seq, form, sole, expires_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7)`, code.Hash, string(code.Purpose), code.SubGrantID, code.Seq, string(code.Form), code.Sole, code.ExpiresAt); err != nil {
+	n, err := t.Exec(ctx, `INSERT INTO subgrant_code (hash, purpose, subgrant_id, seq, form, sole, expires_at) SELECT $1, $2, $3, $4, $5, $6, $7
+		WHERE (SELECT count(*) FROM subgrant_code WHERE subgrant_id = $3 AND purpose = $2 AND seq = $4) < $8`,
+		code.Hash, string(code.Purpose), code.SubGrantID, code.Seq, string(code.Form), code.Sole, code.ExpiresAt, maxCodes)
+	if err != nil {
 		return fmt.Errorf("insert code: %w", err)
+	}
+	if n == 0 {
+		return fault.New(fault.Limited, "%d codes stand for this token already", maxCodes).WithHint("use those")
 	}
 	if _, err := t.Exec(ctx, `DELETE FROM subgrant_code WHERE subgrant_id = $1 AND purpose = $2 AND seq <= $3`,
 		code.SubGrantID, string(delegation.ForShort), code.Seq-kept); err != nil {

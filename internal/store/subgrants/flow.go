@@ -25,8 +25,8 @@ func (g *Delegated) InsertFlow(ctx context.Context, f delegation.Flow) error {
 		n, err := t.Exec(ctx, `INSERT INTO delegation_flow (id, consent, polling, state, provider, wish, granted, address, user_agent,
 				owner_id, grant_id, created_at, expires_at)
 			SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13
-			WHERE (SELECT count(*) FROM delegation_flow WHERE address = $8 AND expires_at > $12) < $14
-			AND (SELECT count(*) FROM delegation_flow WHERE expires_at > $12) < $15`,
+			WHERE (SELECT count(*) FROM delegation_flow WHERE address = $8 AND expires_at > $12 AND state IN ('asked', 'accepted')) < $14
+			AND (SELECT count(*) FROM delegation_flow WHERE expires_at > $12 AND state IN ('asked', 'accepted')) < $15`,
 			f.ID, f.Consent, f.Polling, string(f.State), f.Provider, texts[0], texts[1], f.Address, f.UserAgent,
 			f.OwnerID, f.GrantID, f.CreatedAt, f.ExpiresAt, maxPerAddress, maxFlows)
 		if err != nil {

@@ -18,7 +18,7 @@ func Refusal(err error) (refusal *delegation.Error, internal bool) {
 	case f.Code == fault.NotFound:
 		return delegation.BadToken(), false
 	case f.Code == fault.Limited && f.RetryAfter > 0:
-		return delegation.TooMany(f.Message, f.RetryAfter), false
+		return &delegation.Error{Status: 429, Code: "too_many_requests", Description: f.Message, RetryAfter: f.RetryAfter}, false
 	case f.Code == fault.Invalid || f.Code == fault.Denied || f.Code == fault.Limited:
 		return delegation.Invalid("%s", f.Message), false
 	case f.Code == fault.Unavailable:
@@ -32,18 +32,23 @@ func OfProvider(err error) error {
 	if r, ok := errors.AsType[*grant.Refusal](err); ok {
 		switch {
 		case r.Code != "" && r.Description != "":
-			return delegation.Provider(r.Code + ": " + r.Description)
+			return ofProvider(r.Code + ": " + r.Description)
 		case r.Code != "":
-			return delegation.Provider(r.Code)
+			return ofProvider(r.Code)
 		default:
 			return delegation.Unavailable(r.Error())
 		}
 	}
 	switch f := fault.Public(err); f.Code {
 	case fault.Denied: // more than was granted
-		return delegation.Provider("invalid_scope: " + f.Message)
+		return ofProvider("invalid_scope: " + f.Message)
 	case fault.Conflict: // the grant needs a person
-		return delegation.Provider("invalid_grant: " + f.Message)
+		return ofProvider("invalid_grant: " + f.Message)
 	}
 	return err
+}
+
+// ofProvider is what a provider refused: error, colon, description.
+func ofProvider(text string) *delegation.Error {
+	return &delegation.Error{Status: 400, Code: "oidc_error", Description: text}
 }
