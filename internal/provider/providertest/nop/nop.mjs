@@ -62,6 +62,7 @@ const resourceServer = (audience) => ({
 const list = (value) => [value ?? []].flat();
 
 const server = createServer();
+server.keepAliveTimeout = 0; // or it closes a connection just when the next request comes
 server.listen(port, '127.0.0.1', () => {
   const own = `http://127.0.0.1:${server.address().port}`;
   const provider = new Provider(issuer || own, {
