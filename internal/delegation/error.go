@@ -25,22 +25,6 @@ func Expired(end, now time.Time) *Error {
 	return Malformed("token is expired by " + now.Sub(end).Truncate(time.Second).String())
 }
 
-// BadCode is a code that is unknown, used up, or of a flow that came to nothing.
-func BadCode() *Error { return Malformed("Bad polling or transfer code") }
-
-// ExpiredCode is a code that nobody used in time.
-func ExpiredCode() *Error {
-	return &Error{Status: 401, Code: "expired_token", Description: "polling or transfer code is expired"}
-}
-
-// DeclinedByUser tells who polls that the person said no.
-func DeclinedByUser() *Error {
-	return &Error{Status: 401, Code: "access_denied", Description: "user declined consent"}
-}
-
-// Pending tells who polls to come again.
-func Pending() *Error { return &Error{Status: 428, Code: "authorization_pending"} }
-
 // Incapable is a use that the token's capabilities do not cover.
 func Incapable() *Error {
 	return &Error{Status: 403, Code: "insufficient_capabilities", Description: "The provided token does not have the required capability for this operation"}

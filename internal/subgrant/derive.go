@@ -186,14 +186,14 @@ func (s *Service) redeem(ctx context.Context, transfer material.Secret, from Ask
 		return Issued{}, err
 	}
 	if !now.Before(c.ExpiresAt) {
-		return Issued{}, delegation.ExpiredCode()
+		return Issued{}, wire.ExpiredCode()
 	}
 	shown := delegation.Shown{ID: c.SubGrantID, Seq: c.Seq, Form: c.Form}
 	var g delegation.SubGrant
 	var short material.Secret
 	err = s.Store.Decide(ctx, c.SubGrantID, func(chain delegation.Chain) (delegation.Change, error) {
 		if err := again(chain, shown, now); err != nil {
-			return delegation.Change{}, delegation.BadCode()
+			return delegation.Change{}, wire.BadCode()
 		}
 		g = chain.Links[0]
 		change := delegation.Change{Spend: [][]byte{c.Hash}, Events: []delegation.Event{from.event(g.ID, "transfer_code_used", "", now)}}
@@ -205,7 +205,7 @@ func (s *Service) redeem(ctx context.Context, transfer material.Secret, from Ask
 		return change, nil
 	})
 	if absent(err) {
-		return Issued{}, delegation.BadCode()
+		return Issued{}, wire.BadCode()
 	}
 	if err != nil {
 		return Issued{}, err
@@ -217,7 +217,7 @@ func (s *Service) redeem(ctx context.Context, transfer material.Secret, from Ask
 func (s *Service) transferCode(ctx context.Context, transfer material.Secret) (delegation.Code, error) {
 	c, err := s.Store.Code(ctx, wire.Hash(transfer))
 	if absent(err) || err == nil && c.Purpose != delegation.ForTransfer {
-		return c, delegation.BadCode()
+		return c, wire.BadCode()
 	}
 	return c, err
 }

@@ -210,7 +210,7 @@ func (s *Service) poll(ctx context.Context, polling material.Secret, from Asker)
 	sum := wire.Hash(polling)
 	f, err := s.Flows.FlowByCode(ctx, sum)
 	if fault.CodeOf(err) == fault.NotFound || err == nil && !bytes.Equal(f.Polling, sum) {
-		return Issued{}, delegation.BadCode()
+		return Issued{}, wire.BadCode()
 	}
 	if err != nil {
 		return Issued{}, err
@@ -218,23 +218,23 @@ func (s *Service) poll(ctx context.Context, polling material.Secret, from Asker)
 	over := !s.now().Before(f.ExpiresAt)
 	switch f.State {
 	case delegation.Declined:
-		return Issued{}, delegation.DeclinedByUser()
+		return Issued{}, wire.DeclinedByUser()
 	case delegation.Asked:
 		if over {
-			return Issued{}, delegation.ExpiredCode()
+			return Issued{}, wire.ExpiredCode()
 		}
-		return Issued{}, delegation.Pending()
+		return Issued{}, wire.Pending()
 	case delegation.Accepted:
 		if over { // from now on Run ends the grant
-			return Issued{}, delegation.ExpiredCode()
+			return Issued{}, wire.ExpiredCode()
 		}
 	default:
-		return Issued{}, delegation.BadCode()
+		return Issued{}, wire.BadCode()
 	}
 	h, err := s.Flows.Holder(ctx, f.GrantID)
 	switch {
 	case fault.CodeOf(err) == fault.NotFound:
-		return Issued{}, delegation.BadCode()
+		return Issued{}, wire.BadCode()
 	case err != nil:
 		return Issued{}, err
 	case h.Grant.Usable(s.now()) && !h.Stopped:
@@ -242,9 +242,9 @@ func (s *Service) poll(ctx context.Context, polling material.Secret, from Asker)
 	case h.Grant.Status == credential.Ending || h.Grant.Status == credential.Ended: // the person or the provider said no
 		return Issued{}, s.fail(ctx, f)
 	case h.Grant.Status != credential.Intended: // frozen: the operator said no
-		return Issued{}, delegation.BadCode()
+		return Issued{}, wire.BadCode()
 	}
-	return Issued{}, delegation.Pending()
+	return Issued{}, wire.Pending()
 }
 
 // issue makes the root sub-grant of a flow whose grant is in force. The flow's row says what is to
@@ -257,7 +257,7 @@ func (s *Service) issue(ctx context.Context, f delegation.Flow, h delegation.Hol
 	if err != nil {
 		// Any other answer would end the client's waiting.
 		s.log().WarnContext(ctx, "a grant for a mytoken has no access token yet", "grant", f.GrantID, "err", err)
-		return Issued{}, delegation.Pending()
+		return Issued{}, wire.Pending()
 	}
 	clauses, err := consent.Granted(f.Granted.Clauses, tokens)
 	if err == nil {
@@ -280,7 +280,7 @@ func (s *Service) issue(ctx context.Context, f delegation.Flow, h delegation.Hol
 		Events:  []delegation.Event{from.event(g.ID, "created", "Used grant_type oidc_flow authorization_code", now)},
 		Records: []audit.Record{created(g, from, now)}})
 	if errors.Is(err, fault.ErrStale) {
-		return Issued{}, delegation.BadCode()
+		return Issued{}, wire.BadCode()
 	}
 	if err != nil {
 		return Issued{}, err
@@ -297,5 +297,5 @@ func (s *Service) fail(ctx context.Context, f delegation.Flow) error {
 	if err := s.Grants.EndGrant(ctx, identity.System(), f.GrantID); err != nil {
 		return err
 	}
-	return delegation.BadCode()
+	return wire.BadCode()
 }

@@ -8,6 +8,24 @@ import (
 	"github.com/lanyardhq/lanyard/internal/grant"
 )
 
+// BadCode is a code that is unknown, used up, or of a flow that came to nothing.
+func BadCode() *delegation.Error { return delegation.Malformed("Bad polling or transfer code") }
+
+// ExpiredCode is a code that nobody used in time.
+func ExpiredCode() *delegation.Error {
+	return &delegation.Error{Status: 401, Code: "expired_token", Description: "polling or transfer code is expired"}
+}
+
+// DeclinedByUser tells who polls that the person said no.
+func DeclinedByUser() *delegation.Error {
+	return &delegation.Error{Status: 401, Code: "access_denied", Description: "user declined consent"}
+}
+
+// Pending tells who polls to come again.
+func Pending() *delegation.Error {
+	return &delegation.Error{Status: 428, Code: "authorization_pending"}
+}
+
 // Refusal is what the protocol says for err, which is not nil. Internal reports that err is ours to
 // repair: nothing of it is told, so it must be logged.
 func Refusal(err error) (refusal *delegation.Error, internal bool) {
