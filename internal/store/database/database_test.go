@@ -203,11 +203,12 @@ func TestConditions(t *testing.T) {
 	c.Equal("a", "1")
 	c.Equal("b", "")
 	c.Add("(c = ? OR d = ?)", 2, 3)
-	c.In("e", []string{"4", "5"})
-	if got, want := c.String()+database.Limit(7)+database.Limit(0), " WHERE a = $1 AND (c = $2 OR d = $3) AND e IN ($4, $5) LIMIT 7"; got != want {
+	c.In("e", []string{"4"})
+	c.In("f", []string{"5", "6", "7"})
+	if got, want := c.String()+database.Limit(7)+database.Limit(0), " WHERE a = $1 AND (c = $2 OR d = $3) AND e IN ($4) AND f IN ($5, $6, $7, $8) LIMIT 7"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
-	if got := fmt.Sprint(c.Args); got != "[1 2 3 4 5]" {
+	if got := fmt.Sprint(c.Args); got != "[1 2 3 4 5 6 7 7]" {
 		t.Error(got)
 	}
 }

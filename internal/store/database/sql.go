@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"math/bits"
 	"slices"
 	"strings"
 	"time"
@@ -166,13 +167,14 @@ func (c *Conditions) Equal(column, value string) {
 	}
 }
 
-// In demands that column is one of values, of which there is at least one.
+// In demands that column is one of values, of which there is at least one. The last is named again
+// until there are 1, 2, 4, 8 …: a database that has planned for some lists has so for most.
 func (c *Conditions) In(column string, values []string) {
-	args := make([]any, len(values))
-	for i, v := range values {
-		args[i] = v
+	args := make([]any, 1<<bits.Len(uint(len(values)-1))) //nolint:gosec // at least 0
+	for i := range args {
+		args[i] = values[min(i, len(values)-1)]
 	}
-	c.Add(column+" IN (?"+strings.Repeat(", ?", len(values)-1)+")", args...)
+	c.Add(column+" IN (?"+strings.Repeat(", ?", len(args)-1)+")", args...)
 }
 
 // String returns the clause, empty if nothing is demanded.

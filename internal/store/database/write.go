@@ -35,11 +35,15 @@ type job struct {
 	done chan error
 }
 
-var errNotRun = errors.New("the transaction ended before its end")
+var (
+	errNotRun = errors.New("the transaction ended before its end")
+	errApart  = errors.New("one of several changes failed")
+)
 
 // Write runs do in a transaction, alone or with others of the queue, and returns when that is
 // committed. An error of do undoes what do did and nothing else. No other server writes meanwhile.
-// Do may run in another caller's goroutine, and must use the context that it is given.
+// Do may run in another caller's goroutine, and must use the context that it is given. It may run
+// again, after what it did was undone.
 func (db *DB) Write(ctx context.Context, do func(context.Context, *Tx) error) error {
 	j := &job{ctx: ctx, do: do, err: errNotRun, done: make(chan error, 1)}
 	w := &db.writers
@@ -89,7 +93,10 @@ func (db *DB) runWaiting() {
 	// No caller's departure may undo the work of the others.
 	ctx, cancel := context.WithTimeout(context.Background(), writeLimit)
 	defer cancel()
-	err := db.transact(ctx, jobs)
+	err := db.transact(ctx, jobs, (*Tx).together)
+	if errors.Is(err, errApart) {
+		err = db.transact(ctx, jobs, (*Tx).apart)
+	}
 	for _, j := range jobs {
 		if j.err == nil || errors.Is(j.err, errNotRun) {
 			j.err = err
@@ -99,7 +106,7 @@ func (db *DB) runWaiting() {
 
 // transact does jobs in one transaction and sets the err of each that failed for a reason of its
 // own. An error of transact itself means that nothing was written.
-func (db *DB) transact(ctx context.Context, jobs []*job) error {
+func (db *DB) transact(ctx context.Context, jobs []*job, run func(*Tx, context.Context, []*job) error) error {
 	sqlTx, err := db.write.BeginTx(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("begin transaction: %w", classify(err))
@@ -114,12 +121,7 @@ func (db *DB) transact(ctx context.Context, jobs []*job) error {
 			return fmt.Errorf("wait for other writers: %w", err)
 		}
 	}
-	if len(jobs) == 1 {
-		err = jobs[0].run(ctx, t)
-	} else {
-		err = t.each(ctx, jobs)
-	}
-	if err != nil {
+	if err := run(t, ctx, jobs); err != nil {
 		return err
 	}
 	if err := sqlTx.Commit(); err != nil {
@@ -131,12 +133,13 @@ func (db *DB) transact(ctx context.Context, jobs []*job) error {
 	return nil
 }
 
-// run does the job unless its caller has left.
-func (j *job) run(ctx context.Context, t *Tx) error {
-	if j.err = j.ctx.Err(); j.err == nil {
-		j.err = j.do(ctx, t)
+// run does the job unless its caller has left, and reports whether it did not fail.
+func (j *job) run(ctx context.Context, t *Tx) bool {
+	if j.err = j.ctx.Err(); j.err != nil {
+		return true
 	}
-	return j.err
+	j.err = j.do(ctx, t)
+	return j.err == nil
 }
 
 // Tx is a transaction under way.
@@ -146,13 +149,28 @@ type Tx struct {
 	unknown []string    // texts to prepare when the connection is free again
 }
 
-// each does jobs so that the failure of one leaves the others' work alone.
-func (t *Tx) each(ctx context.Context, jobs []*job) error {
+// together does jobs one after the other. They rarely fail, so it sets no savepoints, which are half of
+// the statements of many a change. If one of several fails, that is errApart.
+func (t *Tx) together(ctx context.Context, jobs []*job) error {
+	for _, j := range jobs {
+		switch {
+		case j.run(ctx, t):
+		case len(jobs) == 1:
+			return j.err
+		default:
+			return errApart
+		}
+	}
+	return nil
+}
+
+// apart does jobs so that the failure of one leaves the others' work alone.
+func (t *Tx) apart(ctx context.Context, jobs []*job) error {
 	for _, j := range jobs {
 		if _, err := t.Exec(ctx, `SAVEPOINT job`); err != nil {
 			return err
 		}
-		if j.run(ctx, t) != nil {
+		if !j.run(ctx, t) {
 			if _, err := t.Exec(ctx, `ROLLBACK TO SAVEPOINT job`); err != nil {
 				return fmt.Errorf("%w (and then: %w)", j.err, err) // a full disk can end all of the transaction
 			}
