@@ -56,7 +56,8 @@ func (c *call) serve() error {
 		return err
 	}
 	if c.r.Method != http.MethodOptions { // browsers do not sign these
-		if err := c.authenticate(); err != nil {
+		who, err := c.signer.Request(c.r, c.query, c.at.HostBucket, c.now)
+		if c.key, c.sig, c.query = who.Key, who.V4, who.Query; err != nil {
 			return err
 		}
 	}

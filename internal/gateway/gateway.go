@@ -22,9 +22,9 @@ import (
 	"github.com/lanyardhq/lanyard/internal/gateway/meter"
 	"github.com/lanyardhq/lanyard/internal/gateway/progress"
 	"github.com/lanyardhq/lanyard/internal/gateway/s3api"
+	"github.com/lanyardhq/lanyard/internal/gateway/signer"
 	"github.com/lanyardhq/lanyard/internal/identity"
 	"github.com/lanyardhq/lanyard/internal/objectstore/s3"
-	"github.com/lanyardhq/lanyard/sigv4"
 )
 
 // Broker is what a gateway asks of the use cases.
@@ -66,12 +66,10 @@ const (
 // paths that are legal keys.
 type Gateway struct {
 	Config
-	hosts    s3api.Hosts
-	meter    *meter.Meter
-	metrics  *metrics
-	verifier sigv4.Verifier
-	// decoy stands for the secret of keys that we do not know, so that both ways take as long.
-	decoy string
+	hosts   s3api.Hosts
+	signer  *signer.Signer
+	meter   *meter.Meter
+	metrics *metrics
 	// Request ids are a random name of this process and a number.
 	process string
 	serial  atomic.Uint64
@@ -83,8 +81,8 @@ func New(c Config) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Gateway{Config: c, hosts: hosts, meter: meter.New(c.Broker, c.Now, c.Log), metrics: newMetrics(),
-		decoy: rand.Text() + rand.Text(), process: rand.Text()[:10]}, nil
+	return &Gateway{Config: c, hosts: hosts, signer: signer.New(c.Table, c.SigV2), meter: meter.New(c.Broker, c.Now, c.Log),
+		metrics: newMetrics(), process: rand.Text()[:10]}, nil
 }
 
 // Run feeds the key table, measures projects that were written to and reports uses of keys, until

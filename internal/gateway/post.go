@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -9,7 +8,6 @@ import (
 	"github.com/lanyardhq/lanyard/internal/gateway/form"
 	"github.com/lanyardhq/lanyard/internal/gateway/s3api"
 	"github.com/lanyardhq/lanyard/internal/objectstore/s3"
-	"github.com/lanyardhq/lanyard/internal/sigv2"
 	"github.com/lanyardhq/lanyard/sigv4"
 )
 
@@ -24,7 +22,8 @@ func (c *call) post() error {
 		e.Code = s3api.MalformedPost
 		return e
 	}
-	if err := c.authenticatePost(f.Fields); err != nil {
+	// What a header says does not sign a form.
+	if c.key, err = c.signer.Form(f.Fields, c.at.HostBucket, c.now); err != nil {
 		return err
 	}
 	f.Fields["key"] = strings.ReplaceAll(f.Fields["key"], "${filename}", f.FileName)
@@ -45,28 +44,6 @@ func (c *call) post() error {
 		return err
 	}
 	return c.postFile(f, policy)
-}
-
-func (c *call) authenticatePost(fields map[string]string) error {
-	c.key = nil // what a header says does not sign a form
-	sig, err := sigv4.ParsePost(fields)
-	switch {
-	case err == nil:
-		return c.admit(sig.AccessKeyID, sig.SecurityToken, func(secret string) error {
-			return c.verifier.Verify(sig, secret, c.now)
-		})
-	case errors.Is(err, sigv4.ErrOtherScheme) && c.SigV2:
-		sig, err := sigv2.ParsePost(fields)
-		if err != nil {
-			return err
-		}
-		return c.admit(sig.AccessKeyID, sig.SecurityToken, func(secret string) error {
-			return sig.Verify(secret, c.at.HostBucket, c.now)
-		})
-	case errors.Is(err, sigv4.ErrUnsigned):
-		return s3api.Errorf(s3api.AccessDenied, "Access Denied: the form is not signed")
-	}
-	return err
 }
 
 // postFile stores the file. The store wants to know its length first, which stands nowhere in the
