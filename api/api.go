@@ -39,7 +39,7 @@ type WhoAmI struct {
 // Notice tells a person of something that happened while they were away.
 type Notice struct {
 	ID      string    `json:"id"`
-	Kind    string    `json:"kind"`    // refresh_token_reused, code_reused
+	Kind    string    `json:"kind"`    // refresh_token_reused, code_reused, grant_needs_sign_in, mytoken_replayed
 	Subject string    `json:"subject"` // the id of what it is about
 	At      time.Time `json:"at"`
 	// Text says what happened and NextStep what to do about it, in whole sentences.

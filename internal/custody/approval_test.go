@@ -177,6 +177,9 @@ func TestRepairKeepsTheGrant(t *testing.T) {
 		if got := strings.Join(w.records(c.ID), " "); got != "grant.create grant.approve grant.needs_sign_in grant.repair" {
 			t.Errorf("on record: %s", got)
 		}
+		if told, err := w.store.Notices(t.Context(), c.OwnerID); err != nil || len(told) != 0 {
+			t.Errorf("still told of what was repaired: %+v, %v", told, err)
+		}
 	})
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/lanyardhq/lanyard/internal/custody"
 	"github.com/lanyardhq/lanyard/internal/fault"
 	"github.com/lanyardhq/lanyard/internal/grant"
+	"github.com/lanyardhq/lanyard/internal/notice"
 	"github.com/lanyardhq/lanyard/internal/store"
 )
 
@@ -137,6 +138,10 @@ func TestALostAnswerEndsAFamilyThatCannotBearIt(t *testing.T) {
 		if !strings.Contains(strings.Join(w.records(c.ID), " "), "grant.needs_sign_in") {
 			t.Errorf("on record: %v", w.records(c.ID))
 		}
+		told, err := w.store.Notices(t.Context(), c.OwnerID)
+		if err != nil || len(told) != 1 || told[0].Kind != notice.GrantDied || told[0].Subject != c.ID || told[0].Name != c.Name || told[0].Place != "Alpha" {
+			t.Errorf("told %+v, %v", told, err)
+		}
 	})
 }
 
@@ -189,11 +194,11 @@ type killed struct {
 	dead bool
 }
 
-func (k *killed) SaveRenewal(ctx context.Context, f grant.Family, owner string, kept *grant.Kept, r *audit.Record) error {
+func (k *killed) SaveRenewal(ctx context.Context, f grant.Family, owner string, kept *grant.Kept, died *notice.Deed) error {
 	if k.dead {
 		return errors.Join(context.Canceled, fault.New(fault.NotFound, "this server was killed"))
 	}
-	return k.Store.SaveRenewal(ctx, f, owner, kept, r)
+	return k.Store.SaveRenewal(ctx, f, owner, kept, died)
 }
 
 func TestAKillBeforeTheCommit(t *testing.T) {
@@ -255,11 +260,11 @@ type absent struct {
 	n int
 }
 
-func (a *absent) SaveRenewal(ctx context.Context, f grant.Family, owner string, kept *grant.Kept, r *audit.Record) error {
+func (a *absent) SaveRenewal(ctx context.Context, f grant.Family, owner string, kept *grant.Kept, died *notice.Deed) error {
 	if a.n++; a.n < 5 {
 		return fault.New(fault.Unavailable, "the database does not answer")
 	}
-	return a.Store.SaveRenewal(ctx, f, owner, kept, r)
+	return a.Store.SaveRenewal(ctx, f, owner, kept, died)
 }
 
 func TestNothingBeginsOnceTheServerStops(t *testing.T) {

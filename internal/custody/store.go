@@ -8,6 +8,7 @@ import (
 	"github.com/lanyardhq/lanyard/internal/credential"
 	"github.com/lanyardhq/lanyard/internal/grant"
 	"github.com/lanyardhq/lanyard/internal/identity"
+	"github.com/lanyardhq/lanyard/internal/notice"
 	"github.com/lanyardhq/lanyard/internal/project"
 	"github.com/lanyardhq/lanyard/internal/session"
 )
@@ -67,8 +68,8 @@ type Work interface {
 	// tokens end first.
 	ClaimRenewals(ctx context.Context, provider string, now time.Time, lease time.Duration, n int) ([]grant.Claim, error)
 	// SaveRenewal writes how an attempt ended, under the family's Generation: the family, the token
-	// that came of it unless it is nil, and the record unless it is nil.
-	SaveRenewal(ctx context.Context, f grant.Family, ownerID string, k *grant.Kept, record *audit.Record) error
+	// that came of it unless it is nil, and that the grant died unless that is nil.
+	SaveRenewal(ctx context.Context, f grant.Family, ownerID string, k *grant.Kept, died *notice.Deed) error
 	// ClaimPolls hands out grants whose approval is to be polled for, and not again before next.
 	ClaimPolls(ctx context.Context, now, next time.Time, n int) (ids []string, err error)
 	// SavePoll moves the next poll from claimed to next or, if next is zero, forgets the approval and

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/lanyardhq/lanyard/internal/audit"
+	"github.com/lanyardhq/lanyard/internal/notice"
 )
 
 // A Change is what a decision writes, all or nothing.
@@ -22,8 +23,9 @@ type Change struct {
 	Codes  []Code
 	Spend  [][]byte
 	Events []Event
-	// Records are the audit records that go with it.
+	// Records are the audit records that go with it, Notices what people are told of it.
 	Records []audit.Record
+	Notices []notice.Notice
 }
 
 // Ended is the event of a sub-grant that ends by c.

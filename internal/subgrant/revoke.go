@@ -10,6 +10,7 @@ import (
 	"github.com/lanyardhq/lanyard/internal/delegation"
 	"github.com/lanyardhq/lanyard/internal/fault"
 	"github.com/lanyardhq/lanyard/internal/identity"
+	"github.com/lanyardhq/lanyard/internal/notice"
 	"github.com/lanyardhq/lanyard/internal/subgrant/wire"
 	"github.com/lanyardhq/lanyard/material"
 )
@@ -67,14 +68,18 @@ func (s *Service) revokeSelf(ctx context.Context, token material.Secret, w Revok
 	return err
 }
 
-// ending is the change that ends g.
+// ending is the change that ends g. The owner is told of a replay.
 func ending(g delegation.SubGrant, from Asker, now time.Time, recursive bool, why delegation.Reason) delegation.Change {
 	record := recorded(g, from, now, "subgrant.revoke").With("reason", string(why))
 	if recursive {
 		record = record.With("recursive", "yes")
 	}
-	return delegation.Change{End: []string{g.ID}, Reason: why, Recursive: recursive, At: now, By: from.event(g.ID, "", "", now),
+	change := delegation.Change{End: []string{g.ID}, Reason: why, Recursive: recursive, At: now, By: from.event(g.ID, "", "", now),
 		Records: []audit.Record{record}}
+	if why == delegation.Replayed {
+		change.Notices = []notice.Notice{notice.OfMytoken(g.OwnerID, g.GrantID, g.Name, now, from.Address, from.UserAgent)}
+	}
+	return change
 }
 
 // revokeCode voids a transfer code, and the token if nobody else was given it.

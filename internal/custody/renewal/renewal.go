@@ -14,6 +14,7 @@ import (
 	"github.com/lanyardhq/lanyard/internal/fault"
 	"github.com/lanyardhq/lanyard/internal/grant"
 	"github.com/lanyardhq/lanyard/internal/identity"
+	"github.com/lanyardhq/lanyard/internal/notice"
 	"github.com/lanyardhq/lanyard/material"
 )
 
@@ -21,7 +22,7 @@ import (
 type Store interface {
 	Grant(ctx context.Context, id, wish string) (credential.Credential, grant.Family, grant.Kept, error)
 	Attempt(ctx context.Context, f grant.Family, now time.Time, lease time.Duration) (grant.Family, error)
-	SaveRenewal(ctx context.Context, f grant.Family, ownerID string, k *grant.Kept, record *audit.Record) error
+	SaveRenewal(ctx context.Context, f grant.Family, ownerID string, k *grant.Kept, died *notice.Deed) error
 }
 
 // Client makes exactly one request.
@@ -204,7 +205,7 @@ func (r *Renewal) pause() time.Duration {
 	return pause + rand.N(pause/4+1) //nolint:gosec // spreads load
 }
 
-// died writes down that the person must sign in again.
+// died writes down that the person must sign in again, and tells them.
 func (r *Renewal) died(ctx context.Context, sent material.Secret, refusal *grant.Refusal) error {
 	now := r.Now()
 	r.Verdict = Answers
@@ -215,7 +216,8 @@ func (r *Renewal) died(ctx context.Context, sent material.Secret, refusal *grant
 	record := audit.By(identity.System(), now, "grant.needs_sign_in", r.Credential.ID, r.Credential.ProjectID).
 		With("name", r.Credential.Name).With("provider", f.Provider).With("answer", f.Detail)
 	message := fault.New(fault.Conflict, "%s refuses this grant: %s", r.At.Name(), f.Detail).WithHint("sign in again: lanyard token approve %s", f.Provider)
-	return errors.Join(message, r.save(ctx, sent, nil, &record))
+	told := notice.OfGrant(r.Credential, r.At.Name(), now)
+	return errors.Join(message, r.save(ctx, sent, nil, &notice.Deed{Record: record, Notice: told}))
 }
 
 // GiveBack ends a claim for which nothing was sent.
@@ -230,11 +232,11 @@ func (r *Renewal) GiveBack(ctx context.Context) error {
 }
 
 // save writes the outcome, whoever waits for it, also while the database is away for a while.
-func (r *Renewal) save(ctx context.Context, sent material.Secret, k *grant.Kept, record *audit.Record) error {
+func (r *Renewal) save(ctx context.Context, sent material.Secret, k *grant.Kept, died *notice.Deed) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), SaveLife)
 	defer cancel()
 	for pause := 50 * time.Millisecond; ; pause = min(2*pause, 2*time.Second) {
-		err := r.Store.SaveRenewal(ctx, r.Family, r.Credential.OwnerID, k, record)
+		err := r.Store.SaveRenewal(ctx, r.Family, r.Credential.OwnerID, k, died)
 		if errors.Is(err, fault.ErrStale) {
 			err, k = r.overtaken(ctx, sent), nil // the grant may have been narrowed: this token is not kept
 		}

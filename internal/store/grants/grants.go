@@ -13,6 +13,7 @@ import (
 	"github.com/lanyardhq/lanyard/internal/audit"
 	"github.com/lanyardhq/lanyard/internal/credential"
 	"github.com/lanyardhq/lanyard/internal/grant"
+	"github.com/lanyardhq/lanyard/internal/notice"
 	"github.com/lanyardhq/lanyard/internal/store/database"
 	"github.com/lanyardhq/lanyard/internal/store/seal"
 	"github.com/lanyardhq/lanyard/material"
@@ -28,6 +29,8 @@ type Tx interface {
 	database.Queryer
 	Exec(ctx context.Context, text string, args ...any) (int64, error)
 	Record(context.Context, audit.Record) error
+	// Tell adds a notice.
+	Tell(context.Context, notice.Notice) error
 	// SaveCredential writes a changed credential under its Generation, with its audit record.
 	SaveCredential(context.Context, credential.Credential, audit.Change) error
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/lanyardhq/lanyard/internal/audit"
 	"github.com/lanyardhq/lanyard/internal/credential"
 	"github.com/lanyardhq/lanyard/internal/grant"
+	"github.com/lanyardhq/lanyard/internal/notice"
 	"github.com/lanyardhq/lanyard/internal/store/database"
 )
 
@@ -66,7 +67,7 @@ func dropTokens(ctx context.Context, t Tx, grantID string) error {
 }
 
 // SaveApproval writes a credential under its Generation with a new family in place of the one that it
-// may have had, and the token that came with it.
+// may have had, and the token that came with it. What its owner was told of its death is gone.
 func (g *Grants) SaveApproval(ctx context.Context, c credential.Credential, f grant.Family, k grant.Kept, change audit.Change) error {
 	sealed, err := g.sealRefresh(f, c.OwnerID)
 	if err != nil {
@@ -90,6 +91,9 @@ func (g *Grants) SaveApproval(ctx context.Context, c credential.Credential, f gr
 		}
 		if err == nil {
 			err = g.keep(ctx, t, c.ID, k)
+		}
+		if err == nil {
+			_, err = t.Exec(ctx, `DELETE FROM notice WHERE account_id = $1 AND subject = $2 AND kind = $3`, c.OwnerID, c.ID, string(notice.GrantDied))
 		}
 		return err
 	})

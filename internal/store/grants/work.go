@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/lanyardhq/lanyard/internal/audit"
 	"github.com/lanyardhq/lanyard/internal/grant"
+	"github.com/lanyardhq/lanyard/internal/notice"
 	"github.com/lanyardhq/lanyard/internal/store/database"
 )
 
@@ -140,9 +140,9 @@ func (g *Grants) kept(ctx context.Context, ids []string) (map[string][]grant.Kep
 }
 
 // SaveRenewal writes how an attempt ended, under the family's Generation: the family, the token that
-// came of it unless it is nil, and the record unless it is nil. The last bytes of a disk are for
-// this: what is not written is lost.
-func (g *Grants) SaveRenewal(ctx context.Context, f grant.Family, ownerID string, k *grant.Kept, record *audit.Record) error {
+// came of it unless it is nil, and that the grant died unless that is nil. The last bytes of a disk are
+// for this: what is not written is lost.
+func (g *Grants) SaveRenewal(ctx context.Context, f grant.Family, ownerID string, k *grant.Kept, died *notice.Deed) error {
 	sealed, err := g.sealRefresh(f, ownerID)
 	if err != nil {
 		return err
@@ -159,8 +159,10 @@ func (g *Grants) SaveRenewal(ctx context.Context, f grant.Family, ownerID string
 		if err == nil && k != nil {
 			err = g.keep(ctx, t, f.GrantID, *k)
 		}
-		if err == nil && record != nil {
-			err = t.Record(ctx, *record)
+		if err == nil && died != nil {
+			if err = t.Record(ctx, died.Record); err == nil {
+				err = t.Tell(ctx, died.Notice)
+			}
 		}
 		return err
 	})

@@ -82,6 +82,11 @@ func (g *Delegated) apply(ctx context.Context, t Tx, c delegation.Change) error 
 			return err
 		}
 	}
+	for _, n := range c.Notices {
+		if err := t.Tell(ctx, n); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

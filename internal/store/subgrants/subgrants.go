@@ -12,6 +12,7 @@ import (
 
 	"github.com/lanyardhq/lanyard/internal/audit"
 	"github.com/lanyardhq/lanyard/internal/delegation"
+	"github.com/lanyardhq/lanyard/internal/notice"
 	"github.com/lanyardhq/lanyard/internal/store/database"
 )
 
@@ -20,6 +21,8 @@ type Tx interface {
 	database.Queryer
 	Exec(ctx context.Context, text string, args ...any) (int64, error)
 	Record(context.Context, audit.Record) error
+	// Tell adds a notice.
+	Tell(context.Context, notice.Notice) error
 }
 
 // Delegated is that part. All fields are required.
