@@ -43,7 +43,9 @@ func TestWriteRequest(t *testing.T) {
 		{"tag in a name", protocol.Legacy, protocol.Request{Targets: []string{"<x>"}}, "", "is no target"},
 		{"long name", protocol.Legacy, protocol.Request{FQANs: []string{"/" + strings.Repeat("a", 255)}}, "", "is no attribute"},
 		{"no name", protocol.REST, protocol.Request{FQANs: []string{""}}, "", "is no attribute"},
-		{"no slash", protocol.REST, protocol.Request{FQANs: []string{"lanyard"}}, "", `"lanyard" is no attribute: it does not begin with /`},
+		{"no slash", protocol.REST, protocol.Request{FQANs: []string{"lanyard"}}, "", `"lanyard" is no attribute: /VO/GROUP... with at most one /Role=ROLE behind it, and no colon, is needed`},
+		{"colon", protocol.Legacy, protocol.Request{FQANs: []string{"/lpt:ard/physics"}}, "", `"/lpt:ard/physics" is no attribute: /VO/GROUP... with at most one /Role=ROLE behind it, and no colon, is needed`},
+		{"two roles", protocol.REST, protocol.Request{Order: []string{"/a/Role=x/Role=y"}}, "", `"/a/Role=x/Role=y" is no attribute to order by: /VO/GROUP... with at most one /Role=ROLE behind it, and no colon, is needed`},
 		{"negative time", protocol.REST, protocol.Request{Lifetime: -1}, "", "a lifetime of -1ns cannot be asked for"},
 		{"many targets", protocol.REST, protocol.Request{Targets: make([]string, 201)}, "", "more than 200 times a target"},
 	} {

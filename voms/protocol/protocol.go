@@ -103,8 +103,8 @@ func (r Request) Check() error {
 	for _, l := range []struct {
 		what  string
 		names []string
-		begin string
-	}{{"attribute", r.FQANs, "/"}, {"attribute to order by", r.Order, "/"}, {"target", r.Targets, ""}} {
+		fqans bool
+	}{{"attribute", r.FQANs, true}, {"attribute to order by", r.Order, true}, {"target", r.Targets, false}} {
 		if len(l.names) > maxNames {
 			return fmt.Errorf("there are more than %d times a %s", maxNames, l.what)
 		}
@@ -113,8 +113,8 @@ func (r Request) Check() error {
 			case n == "" || len(n) > maxName || strings.ContainsFunc(n, separates):
 				return fmt.Errorf("%q is no %s: 1 to %d characters of ASCII without blanks, quotes or any of , & ? # %% < > are needed",
 					shorten(n), l.what, maxName)
-			case !strings.HasPrefix(n, l.begin):
-				return fmt.Errorf("%q is no %s: it does not begin with /", shorten(n), l.what)
+			case l.fqans && !sayable(n):
+				return fmt.Errorf("%q is no %s: /VO/GROUP... with at most one /Role=ROLE behind it, and no colon, is needed", shorten(n), l.what)
 			}
 		}
 	}
@@ -122,6 +122,13 @@ func (r Request) Check() error {
 		return fmt.Errorf("a lifetime of %s cannot be asked for", r.Lifetime)
 	}
 	return nil
+}
+
+// sayable reports whether both forms can say a FQAN: XML has a colon for /Role=.
+func sayable(fqan string) bool {
+	fqan = short(fqan)
+	_, role, hasRole := strings.Cut(fqan, "/Role=")
+	return strings.HasPrefix(fqan, "/") && !strings.Contains(fqan, ":") && (!hasRole || role != "" && !strings.Contains(role, "/Role="))
 }
 
 // maxLifetime keeps sums with times in their range.
