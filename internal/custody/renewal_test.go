@@ -142,6 +142,12 @@ func TestALostAnswerEndsAFamilyThatCannotBearIt(t *testing.T) {
 		if err != nil || len(told) != 1 || told[0].Kind != notice.GrantDied || told[0].Subject != c.ID || told[0].Name != c.Name || told[0].Place != "Alpha" {
 			t.Errorf("told %+v, %v", told, err)
 		}
+		_, err = w.broker.End(t.Context(), as("ann"), c.ID, audit.Once{})
+		w.check(err)
+		pass(time.Minute)
+		if told, err := w.store.Notices(t.Context(), c.OwnerID); err != nil || len(told) != 0 {
+			t.Errorf("told of what has ended: %+v, %v", told, err)
+		}
 	})
 }
 

@@ -257,11 +257,12 @@ func TestSignInAgain(t *testing.T) {
 		t.Fatal("a dead grant gave a token")
 	}
 	anna.get("/tokens").says("revoked at the provider", "Sign in again", "needs you to sign in since")
+	anna.get("/projects").says("An approval waits for you to sign in again", "Helmholtz AAI no longer accepts the approval “nightly”.", "lanyard token approve "+id)
 	anna.get("/tokens/"+id).says("Helmholtz AAI refuses to renew it, so you must sign in there again", "<b>session over</b>", "It stays the same approval").hides("Pause", "Use it").harmless("")
 	w.refusal = nil
 	anna.get("/approvals/"+id).says("Sign in again at Helmholtz AAI?", "what uses it goes on", "Not now").hides("refuse")
 	anna.post("/approvals/"+id, nil).is(200).says("On to Helmholtz AAI")
-	anna.get("/approvals/callback/helmholtz?code=c&state="+w.state).redirects("/tokens/"+id+"?done=approved").follow().says("valid", "fine", "signed in again at Helmholtz AAI by Anna", "Helmholtz AAI refuses it").hides("so you must sign in")
+	anna.get("/approvals/callback/helmholtz?code=c&state="+w.state).redirects("/tokens/"+id+"?done=approved").follow().says("valid", "fine", "signed in again at Helmholtz AAI by Anna", "Helmholtz AAI refuses it").hides("so you must sign in", "no longer accepts")
 	anna.post("/approvals/"+id, url.Values{"decision": {"refuse"}}).is(409).says("approved before")
 }
 

@@ -93,7 +93,7 @@ func (g *Grants) SaveApproval(ctx context.Context, c credential.Credential, f gr
 			err = g.keep(ctx, t, c.ID, k)
 		}
 		if err == nil {
-			_, err = t.Exec(ctx, `DELETE FROM notice WHERE account_id = $1 AND subject = $2 AND kind = $3`, c.OwnerID, c.ID, string(notice.GrantDied))
+			err = untell(ctx, t, c)
 		}
 		return err
 	})
@@ -101,6 +101,12 @@ func (g *Grants) SaveApproval(ctx context.Context, c credential.Credential, f gr
 		return fmt.Errorf("save approval of %s: %w", c.ID, err)
 	}
 	return nil
+}
+
+// untell takes back what the owner was told of the grant's death.
+func untell(ctx context.Context, t Tx, c credential.Credential) error {
+	_, err := t.Exec(ctx, `DELETE FROM notice WHERE account_id = $1 AND subject = $2 AND kind = $3`, c.OwnerID, c.ID, string(notice.GrantDied))
+	return err
 }
 
 // SavePending remembers an approval that is polled for, from f.PollAt to f.PollUntil, in place of
@@ -184,6 +190,9 @@ func (g *Grants) SaveEnding(ctx context.Context, c credential.Credential, f gran
 			generation = generation + 1 WHERE grant_id = $1`, c.ID, f.Detail, f.Failures)
 		if err == nil {
 			err = dropTokens(ctx, t, c.ID)
+		}
+		if err == nil {
+			err = untell(ctx, t, c)
 		}
 		return err
 	})
