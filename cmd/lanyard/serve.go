@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/lanyardhq/lanyard/internal/config"
+	"github.com/lanyardhq/lanyard/internal/issuer"
 	"github.com/lanyardhq/lanyard/material"
 )
 
@@ -49,7 +50,7 @@ It stops on SIGINT or SIGTERM, after requests under way have been answered.`,
 				return err
 			}
 			// Libraries that log by themselves are heard only when something is wrong.
-			slog.SetDefault(slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: slog.LevelWarn})))
+			slog.SetDefault(slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: slog.LevelWarn, ReplaceAttr: issuer.LogAttr})))
 			return serve(cmd.Context(), c, log, func() {
 				if demo {
 					greet(cmd.OutOrStdout(), c, passwords)
