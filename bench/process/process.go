@@ -104,7 +104,7 @@ func Await(ctx context.Context, f func() error) error {
 // Ready waits, as Await does, until a GET of url is answered with 200.
 func Ready(ctx context.Context, url string) error {
 	return Await(ctx, func() error {
-		r, err := http.Get(url) //nolint:noctx // Await bounds it
+		r, err := http.Get(url)
 		if err != nil {
 			return err
 		}

@@ -170,7 +170,7 @@ func (c *Conditions) Equal(column, value string) {
 // In demands that column is one of values, of which there is at least one. The last is named again
 // until there are 1, 2, 4, 8 …: a database that has planned for some lists has so for most.
 func (c *Conditions) In(column string, values []string) {
-	args := make([]any, 1<<bits.Len(uint(len(values)-1))) //nolint:gosec // at least 0
+	args := make([]any, 1<<bits.Len(uint(len(values)-1)))
 	for i := range args {
 		args[i] = values[min(i, len(values)-1)]
 	}
