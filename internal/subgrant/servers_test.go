@@ -75,6 +75,31 @@ func TestTwoServersRotateOnce(t *testing.T) {
 	w.works("the successor", *next)
 }
 
+// A code is good once, whichever server it is shown to.
+func TestTwoServersSpendACodeOnce(t *testing.T) {
+	w := newWorld(t, store.Config{Keys: seal.NewKeys(), URL: postgres.NewDatabase(t)})
+	servers := []*subgrant.Service{w.Service, w.second()}
+	f := w.flow(`{"response_type":"transfer_code"}`)
+	issued := make(chan subgrant.Issued, 8)
+	bad := func(err error) { w.refuses("used already", err, badCode) }
+	if n := atOnce(8, func(n int) error {
+		i, err := servers[n%2].Poll(t.Context(), f.PollingCode, here)
+		if err == nil {
+			issued <- i
+		}
+		return err
+	}, bad); n != 1 {
+		t.Fatalf("one polling code gave %d tokens", n)
+	}
+	code := (<-issued).Code
+	if n := atOnce(8, func(n int) error {
+		_, err := servers[n%2].Redeem(t.Context(), code, here)
+		return err
+	}, bad); n != 1 {
+		t.Errorf("one transfer code gave %d tokens", n)
+	}
+}
+
 // atOnce does something n times at once and returns how often that went well.
 func atOnce(n int, do func(int) error, failed func(error)) (good int) {
 	var wg sync.WaitGroup
