@@ -1,6 +1,7 @@
 package httpapi_test
 
 import (
+	"context"
 	"encoding/json"
 	"maps"
 	"net/http"
@@ -190,6 +191,26 @@ func TestNothingInsideShows(t *testing.T) {
 	}
 	if !strings.Contains(w.log.String(), p.RequestID) || !strings.Contains(w.log.String(), "nil pointer") {
 		t.Errorf("the log does not tell what broke under the request's id:\n%s", w.log.String())
+	}
+}
+
+// TestWhoLeavesIsNoError has a caller who does not wait for the answer.
+func TestWhoLeavesIsNoError(t *testing.T) {
+	w := newWorld(t)
+	token := w.token(t, "ben")
+	ctx, leave := context.WithCancel(t.Context())
+	leave()
+	r := httptest.NewRequestWithContext(ctx, "GET", "/api/v1/projects", nil)
+	r.Header.Set("Authorization", "Bearer "+token.Reveal())
+	w.Handler().ServeHTTP(httptest.NewRecorder(), r)
+	var line struct {
+		Level, Route string
+		Status       int
+	}
+	lines := strings.Split(strings.TrimSpace(w.log.String()), "\n")
+	check(t, json.Unmarshal([]byte(lines[len(lines)-1]), &line))
+	if line.Level != "INFO" || line.Status != 499 || line.Route != "GET /projects" {
+		t.Errorf("logged: %s", lines[len(lines)-1])
 	}
 }
 

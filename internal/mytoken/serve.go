@@ -142,6 +142,8 @@ func (f *Facade) log(c *call, route string, status int, took time.Duration, err 
 		slog.String("address", c.from.Address)}
 	e, told := errors.AsType[*delegation.Error](err)
 	switch {
+	case errors.Is(err, context.Canceled) && c.Context().Err() != nil: // nobody waits for the answer
+		attrs = append(attrs, slog.Any("err", err))
 	case err != nil && !told:
 		level, attrs = slog.LevelError, append(attrs, slog.Any("err", err))
 	case status >= http.StatusInternalServerError:

@@ -139,6 +139,27 @@ func TestWhatIsReady(t *testing.T) {
 	})
 }
 
+// TestLeasesEndWithTheirServer is a crash in the midst of a refresh. Where several servers may be at
+// it, nobody knows whether that one is gone.
+func TestLeasesEndWithTheirServer(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		c := w.approved(t, 1, time.Hour)
+		_, read, _, err := w.Grant(t.Context(), c.ID, "")
+		check(t, err)
+		_, err = w.Attempt(t.Context(), read, start, time.Minute)
+		check(t, err)
+		check(t, w.Close())
+		_, f, _, err := another(t, w.config).Grant(t.Context(), c.ID, "")
+		check(t, err)
+		if alone := w.config.URL == ""; f.LeaseUntil.IsZero() != alone {
+			t.Errorf("a new server finds a lease until %s", f.LeaseUntil)
+		}
+		if f.Attempts != 1 || !f.AttemptAt.Equal(start) {
+			t.Errorf("the attempt is forgotten: %+v", f)
+		}
+	})
+}
+
 func TestWishesAreBounded(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		c := w.approved(t, 1, time.Hour)

@@ -58,7 +58,7 @@ var migrations embed.FS
 
 // Open opens the database, brings its tables up to date and checks that the master keys are those
 // that sealed it. With SQLite it fails, with a Conflict fault that names the process, while
-// another server has the database open.
+// another server has the database open; so what is leased then is leased to nobody.
 func Open(ctx context.Context, c Config) (*Store, error) {
 	s := &Store{now: c.Now, log: cmp.Or(c.Log, slog.New(slog.DiscardHandler)), signal: signal{heard: make(chan struct{})}}
 	var err error
@@ -84,6 +84,9 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	}
 	if err == nil {
 		err = s.checkKeys(ctx, c.Keys)
+	}
+	if err == nil && !s.db.Postgres {
+		err = s.DropLeases(ctx)
 	}
 	if err != nil {
 		return nil, errors.Join(err, s.Close())

@@ -118,8 +118,16 @@ func write(w http.ResponseWriter, v any) (status int, err error) {
 	return reply.JSON(w, http.StatusOK, v)
 }
 
+// statusGone is logged where the caller has left and nobody reads an answer. It is nginx's: RFC 9110
+// has none for that.
+const statusGone = 499
+
 // refuse sends the problem document for err.
 func (c *Call) refuse(w http.ResponseWriter, err error) (status int) {
+	if errors.Is(err, context.Canceled) && c.Context().Err() != nil {
+		w.WriteHeader(statusGone)
+		return statusGone
+	}
 	f := fault.Public(err)
 	if f.Code == fault.Internal && (errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)) {
 		f = fault.New(fault.Unavailable, "the request was given up before it was done")

@@ -42,6 +42,17 @@ func (g *Grants) Attempt(ctx context.Context, f grant.Family, now time.Time, lea
 	return f, nil
 }
 
+// DropLeases ends the leases of refreshes that a process did which is gone. That they were attempted
+// stays noted. It is only for who knows to be alone with the database.
+func (g *Grants) DropLeases(ctx context.Context) error {
+	return g.Revoke(ctx, func(ctx context.Context, t Tx) error {
+		if _, err := t.Exec(ctx, `UPDATE grant_family SET lease_until = 0 WHERE lease_until > 0`); err != nil {
+			return fmt.Errorf("drop leases of refreshes: %w", err)
+		}
+		return nil
+	})
+}
+
 // backlog is how many times more families are due than are claimed when it begins to cost too much
 // to sort them for each claim.
 const backlog = 4
