@@ -169,7 +169,8 @@ func try(t *testing.T, target deliver.Target, home deliver.Home, a deliver.Acces
 // minio starts a MinIO server whose root keys are keys, and returns its URL.
 func minio(t *testing.T, keys material.S3Keys) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	// Nobody connects from this address, so that nothing takes the port before MinIO does.
+	l, err := net.Listen("tcp", "127.0.0.2:0")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -108,7 +108,7 @@ func directory(t *testing.T, more int) ldap.Config {
 	if err := os.Mkdir(filepath.Join(dir, "db"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	run("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
+	run("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.2",
 		"-keyout", filepath.Join(dir, "host.key"), "-out", filepath.Join(dir, "host.pem"))
 	var ldif strings.Builder
 	ldif.WriteString(entries)
@@ -118,7 +118,8 @@ func directory(t *testing.T, more int) ldap.Config {
 	conf := write("slapd.conf", fmt.Sprintf(configuration, dir))
 	run("/usr/sbin/slapadd", "-q", "-f", conf, "-l", write("all.ldif", ldif.String()))
 
-	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	// Nobody connects from this address, so that nothing takes the port before slapd does.
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.2:0")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -174,7 +174,8 @@ func minio(t testing.TB) objectstore.Upstream {
 	if _, err := os.Stat(program); err != nil {
 		t.Fatalf("MinIO is needed in the directory that LANYARD_PEERS names (make test sees to it): %v", err)
 	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	// Nobody connects from this address, so that nothing takes the port before MinIO does.
+	ln, err := net.Listen("tcp", "127.0.0.2:0")
 	if err != nil {
 		t.Fatal(err)
 	}
