@@ -202,10 +202,7 @@ func (s *server) wireSignIn() (err error) {
 	}
 	var clients []issuer.Client
 	for _, x := range c.Clients {
-		client := issuer.Client{ID: x.ID, RedirectURIs: x.RedirectURIs, Algorithm: x.Algorithm}
-		if x.RefreshGrace > 0 {
-			client.RefreshGrace = new(time.Duration(x.RefreshGrace))
-		}
+		client := issuer.Client{ID: x.ID, RedirectURIs: x.RedirectURIs, Algorithm: x.Algorithm, RefreshGrace: (*time.Duration)(x.RefreshGrace)}
 		if client.Secret, err = x.Secret(); err != nil {
 			return err
 		}

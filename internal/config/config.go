@@ -180,8 +180,8 @@ type Client struct {
 	JWKS      string `yaml:"jwks"`
 	Algorithm string `yaml:"algorithm"` // of its ID tokens: RS256 if empty, or ES256
 	// RefreshGrace is how long a refresh token that was spent yields its successor once more: a minute
-	// if 0, a day at most.
-	RefreshGrace Duration `yaml:"refresh_grace"`
+	// if nil, never if 0, a day at most.
+	RefreshGrace *Duration `yaml:"refresh_grace"`
 }
 
 // Log says how much is logged, and how.

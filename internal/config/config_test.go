@@ -100,6 +100,27 @@ func TestTheExamplesOutOfForceAreRightToo(t *testing.T) {
 	}
 }
 
+func TestNoGraceIsNotTheUsualGrace(t *testing.T) {
+	got, mistakes := config.Check(write(t, t.TempDir(), "lanyard.yaml", `clients:
+  - {id: usual, redirect_uris: ["https://a.example/"]}
+  - {id: silent, redirect_uris: ["https://a.example/"], refresh_grace: }
+  - {id: none, redirect_uris: ["https://a.example/"], refresh_grace: 0s}
+  - {id: long, redirect_uris: ["https://a.example/"], refresh_grace: 1d}
+  - {id: longer, redirect_uris: ["https://a.example/"], refresh_grace: 25h}
+`, 0o600), t.TempDir())
+	if len(mistakes) != 1 || mistakes[0].Key != "clients[4].refresh_grace" {
+		t.Errorf("mistakes: %v", mistakes)
+	}
+	want := []*config.Duration{nil, nil, new(config.Duration(0)), new(config.Duration(24 * time.Hour)), new(config.Duration(25 * time.Hour))}
+	var graces []*config.Duration
+	for _, c := range got.Clients {
+		graces = append(graces, c.RefreshGrace)
+	}
+	if d := cmp.Diff(want, graces); d != "" {
+		t.Error(d)
+	}
+}
+
 func TestDemo(t *testing.T) {
 	c := config.Demo("/data")
 	if c.AdminSocket != "/data/admin.sock" || !c.S3.SigV2 || len(c.SignIn.Local.Users) != 3 {

@@ -213,8 +213,8 @@ func (d judge) clients(cs []Client) {
 		if c.Algorithm != "" {
 			d.oneOf(key+".algorithm", c.Algorithm, "RS256", "ES256")
 		}
-		if time.Duration(c.RefreshGrace) > 24*time.Hour {
-			d.Wrong(key+".refresh_grace", "%s is more than a day", words(c.RefreshGrace))
+		if g := c.RefreshGrace; g != nil && time.Duration(*g) > 24*time.Hour {
+			d.Wrong(key+".refresh_grace", "%s is more than a day", words(*g))
 		}
 		if len(c.RedirectURIs) == 0 {
 			d.Wrong(key+".redirect_uris", "a client needs at least one address that people come back to")

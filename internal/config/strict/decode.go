@@ -135,6 +135,9 @@ func (d *Decoder) value(n ast.Node, v reflect.Value, key string) {
 		return
 	}
 	switch v.Kind() {
+	case reflect.Pointer: // nil as long as nothing is given, so that 0 is a value
+		v.Set(reflect.New(v.Type().Elem()))
+		d.value(n, v.Elem(), key)
 	case reflect.Struct:
 		d.mapping(n, key, func(pair *ast.MappingValueNode, name string) {
 			d.field(pair, v, key, name)
