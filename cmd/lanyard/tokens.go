@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/lanyardhq/lanyard/internal/audit"
+	"github.com/lanyardhq/lanyard/internal/broker"
 	"github.com/lanyardhq/lanyard/internal/credential"
 	"github.com/lanyardhq/lanyard/internal/custody"
 	"github.com/lanyardhq/lanyard/internal/fault"
@@ -85,7 +86,7 @@ func (s *server) wireCustody() error {
 	if err != nil {
 		return err
 	}
-	t.subgrants = &subgrant.Service{Flows: s.store, Store: s.store, Grants: delegated{s}, Keys: t.signing, Issuer: c.Portal.URL + myTokenPath,
+	t.subgrants = &subgrant.Service{Flows: s.store, Store: s.store, Grants: delegated{t.custody, s.broker}, Keys: t.signing, Issuer: c.Portal.URL + myTokenPath,
 		Providers: delegable, Library: library, Life: c.Rules()[grant.Kind], Now: time.Now, Log: s.log}
 	if !c.MyToken.Enabled {
 		return nil
@@ -115,21 +116,14 @@ func (s *server) TokenOfAccount(ctx context.Context, accountID, provider string,
 }
 
 // delegated lends custody's grants to sub-grants.
-type delegated struct{ *server }
-
-// NewGrant implements subgrant.Grants.
-func (d delegated) NewGrant(ctx context.Context, by identity.Actor, spec grant.Spec, name string, life time.Duration) (credential.Credential, error) {
-	return d.tokens.custody.NewGrant(ctx, by, spec, name, life)
-}
-
-// Begin implements subgrant.Grants.
-func (d delegated) Begin(ctx context.Context, by identity.Actor, grantID string) (string, error) {
-	return d.tokens.custody.Begin(ctx, by, grantID)
+type delegated struct {
+	*custody.Custody
+	broker *broker.Broker
 }
 
 // TokenOf implements subgrant.Grants.
 func (d delegated) TokenOf(ctx context.Context, grantID string, w grant.Wish) (grant.Tokens, error) {
-	return d.tokens.custody.TokenOf(ctx, grantID, custody.TokenWish{Wish: w})
+	return d.Custody.TokenOf(ctx, grantID, custody.TokenWish{Wish: w})
 }
 
 // EndGrant implements subgrant.Grants.

@@ -54,7 +54,7 @@ func (i *Issuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		e.write(w, r)
 		return
 	}
-	x := &exchange{Request: i.c.Describe(r)}
+	x := &exchange{Request: describe(r)}
 	r = r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x))
 	if r.URL.Path == authorizePath {
 		p := &page{ResponseWriter: w}

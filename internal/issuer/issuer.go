@@ -39,7 +39,7 @@ const CommandLine = relying.CommandLine
 
 type client = relying.Party
 
-// Config is what an Issuer is made of. Clients, Minter, Grants and Describe may be left out.
+// Config is what an Issuer is made of. Clients, Minter and Grants may be left out.
 type Config struct {
 	// URL is the issuer: the public address of the portal, without a path or trailing slash.
 	URL     string
@@ -54,8 +54,6 @@ type Config struct {
 	Record func(context.Context, audit.Record) error
 	Now    func() time.Time
 	Log    *slog.Logger
-	// Describe says where a request comes from; nil takes the peer's address and the User-Agent.
-	Describe func(*http.Request) login.Request
 }
 
 // Issuer is an OpenID provider. It is made by New. As long as its keys are not there, requests for
@@ -87,9 +85,6 @@ func Paths() []string {
 
 // New checks the configuration and reports every mistake in it, as Invalid faults joined.
 func New(c Config) (*Issuer, error) {
-	if c.Describe == nil {
-		c.Describe = describe
-	}
 	i := &Issuer{c: c, clients: map[string]*client{}}
 	var errs []error
 	if u, err := url.Parse(c.URL); err != nil || u.Host == "" || u.Path != "" || u.RawQuery != "" {

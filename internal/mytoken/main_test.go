@@ -104,7 +104,7 @@ func newWorld(t testing.TB) *world {
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
 	w.url = server.URL + "/mytoken"
-	w.Service = &subgrant.Service{Flows: s, Store: s, Grants: lent{w}, Keys: keys, Issuer: w.url, Providers: []grant.Provider{config},
+	w.Service = &subgrant.Service{Flows: s, Store: s, Grants: lent{w.custody, w.broker}, Keys: keys, Issuer: w.url, Providers: []grant.Provider{config},
 		Library: library, Life: life, Now: w.now, Log: quiet}
 	facade, err := mytoken.New(mytoken.Config{Service: w.Service, Consent: server.URL + "/approvals/mytoken", Version: "1.0", Log: slog.New(slog.NewTextHandler(&w.log, nil))})
 	w.check(err)
@@ -131,22 +131,17 @@ type gates struct{}
 func (gates) Await(context.Context, int64) error { return nil }
 
 // lent lends custody's grants to sub-grants.
-type lent struct{ w *world }
-
-func (l lent) NewGrant(ctx context.Context, by identity.Actor, spec grant.Spec, name string, life time.Duration) (credential.Credential, error) {
-	return l.w.custody.NewGrant(ctx, by, spec, name, life)
-}
-
-func (l lent) Begin(ctx context.Context, by identity.Actor, id string) (string, error) {
-	return l.w.custody.Begin(ctx, by, id)
+type lent struct {
+	*custody.Custody
+	broker *broker.Broker
 }
 
 func (l lent) TokenOf(ctx context.Context, id string, w grant.Wish) (grant.Tokens, error) {
-	return l.w.custody.TokenOf(ctx, id, custody.TokenWish{Wish: w})
+	return l.Custody.TokenOf(ctx, id, custody.TokenWish{Wish: w})
 }
 
 func (l lent) EndGrant(ctx context.Context, by identity.Actor, id string) error {
-	_, err := l.w.broker.End(ctx, by, id, audit.Once{})
+	_, err := l.broker.End(ctx, by, id, audit.Once{})
 	return err
 }
 

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/lanyardhq/lanyard/internal/audit"
+	"github.com/lanyardhq/lanyard/internal/broker"
 	"github.com/lanyardhq/lanyard/internal/credential"
 	"github.com/lanyardhq/lanyard/internal/custody"
 	"github.com/lanyardhq/lanyard/internal/fault"
@@ -55,7 +56,7 @@ func newTokenWorld(t testing.TB) *tokenWorld {
 				got, err := p.Broker.Issue(ctx, by, o, once)
 				return got.Credential, err
 			}}
-		w.subgrants = &subgrant.Service{Flows: kept, Store: kept, Grants: lent{w}, Keys: key(t), Issuer: p.URL + "/mytoken", Providers: []grant.Provider{helmholtz, own},
+		w.subgrants = &subgrant.Service{Flows: kept, Store: kept, Grants: lent{w.custody, p.Broker}, Keys: key(t), Issuer: p.URL + "/mytoken", Providers: []grant.Provider{helmholtz, own},
 			Life: p.Broker.Rules[grant.Kind], Now: c.Now, Log: c.Log}
 		p.Tokens = &tokens.Pages{Broker: p.Broker, Custody: w.custody, Subgrants: w.subgrants}
 	})
@@ -63,22 +64,17 @@ func newTokenWorld(t testing.TB) *tokenWorld {
 }
 
 // lent lends custody to sub-grants, as the server does.
-type lent struct{ w *tokenWorld }
-
-func (l lent) NewGrant(ctx context.Context, by identity.Actor, spec grant.Spec, name string, life time.Duration) (credential.Credential, error) {
-	return l.w.custody.NewGrant(ctx, by, spec, name, life)
-}
-
-func (l lent) Begin(ctx context.Context, by identity.Actor, id string) (string, error) {
-	return l.w.custody.Begin(ctx, by, id)
+type lent struct {
+	*custody.Custody
+	broker *broker.Broker
 }
 
 func (l lent) TokenOf(ctx context.Context, id string, w grant.Wish) (grant.Tokens, error) {
-	return l.w.custody.TokenOf(ctx, id, custody.TokenWish{Wish: w})
+	return l.Custody.TokenOf(ctx, id, custody.TokenWish{Wish: w})
 }
 
 func (l lent) EndGrant(ctx context.Context, by identity.Actor, id string) error {
-	_, err := l.w.Broker.End(ctx, by, id, noOnce)
+	_, err := l.broker.End(ctx, by, id, noOnce)
 	return err
 }
 
