@@ -70,15 +70,23 @@ func TestCodeFlowOfAnIndependentClient(t *testing.T) {
 		t.Fatalf("within the grace: %v", err)
 	}
 	w.clock.Move(time.Second)
-	_, err = c.TokenSource(w.ctx(), &oauth2.Token{RefreshToken: got.RefreshToken}).Token()
-	if e, ok := errors.AsType[*oauth2.RetrieveError](err); !ok || e.ErrorCode != "invalid_grant" || e.Response.StatusCode != http.StatusBadRequest {
-		t.Errorf("reuse: %v", err)
+	for _, token := range []string{got.RefreshToken, again.RefreshToken} { // the reuse, and then the newest
+		_, err = c.TokenSource(w.ctx(), &oauth2.Token{RefreshToken: token}).Token()
+		if e, ok := errors.AsType[*oauth2.RetrieveError](err); !ok || e.ErrorCode != "invalid_grant" || e.Response.StatusCode != http.StatusBadRequest ||
+			!strings.HasPrefix(e.ErrorDescription, "this sign-in was ended on ") || e.ErrorURI != self+"/account" {
+			t.Errorf("reuse: %v", err)
+		}
 	}
 	if w.works(again.AccessToken) || w.works(got.AccessToken) {
 		t.Error("an access token outlived the reuse")
 	}
-	if _, err := c.TokenSource(w.ctx(), &oauth2.Token{RefreshToken: again.RefreshToken}).Token(); err == nil {
-		t.Error("the family outlived the reuse")
+	// Nobody else is told anything.
+	_, err = c.TokenSource(w.ctx(), &oauth2.Token{RefreshToken: "lyt_unknown"}).Token()
+	if e, ok := errors.AsType[*oauth2.RetrieveError](err); !ok || e.ErrorCode != "invalid_grant" || e.ErrorURI != "" {
+		t.Errorf("a made-up token: %v", err)
+	}
+	if a := w.post("/introspect", url.Values{"token": {again.AccessToken}}, basic("hub", hubKey)); strings.TrimSpace(a.body) != `{"active":false}` {
+		t.Errorf("introspection says %s", a.body)
 	}
 }
 
