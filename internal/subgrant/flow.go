@@ -140,7 +140,7 @@ func (s *Service) Accept(ctx context.Context, by identity.Actor, code string, ch
 		return "", err
 	case h.Grant.Status == credential.Intended:
 		return s.Grants.Begin(ctx, by, f.GrantID)
-	case h.Grant.Status == credential.Ending || h.Grant.Status == credential.Ended:
+	case over(h):
 		return "", fault.New(fault.NotFound, "nothing will come of this request: it was declined at %s, or ended", cmp.Or(p.Title, p.ID)).WithHint("start again in the application that asked")
 	}
 	return "", nil
@@ -215,22 +215,21 @@ func (s *Service) poll(ctx context.Context, polling material.Secret, from Asker)
 	if err != nil {
 		return Issued{}, err
 	}
-	over := !s.now().Before(f.ExpiresAt)
-	switch f.State {
-	case delegation.Declined:
+	switch {
+	case f.State == delegation.Declined:
 		return Issued{}, wire.DeclinedByUser()
-	case delegation.Asked:
-		if over {
-			return Issued{}, wire.ExpiredCode()
-		}
-		return Issued{}, wire.Pending()
-	case delegation.Accepted:
-		if over { // from now on Run ends the grant
-			return Issued{}, wire.ExpiredCode()
-		}
-	default:
+	case f.State != delegation.Asked && f.State != delegation.Accepted:
 		return Issued{}, wire.BadCode()
+	case !s.now().Before(f.ExpiresAt): // from now on Run ends the grant
+		return Issued{}, wire.ExpiredCode()
+	case f.State == delegation.Asked:
+		return Issued{}, wire.Pending()
 	}
+	return s.collect(ctx, f, from)
+}
+
+// collect returns the token of a flow that the person accepted, if the provider has too.
+func (s *Service) collect(ctx context.Context, f delegation.Flow, from Asker) (Issued, error) {
 	h, err := s.Flows.Holder(ctx, f.GrantID)
 	switch {
 	case fault.CodeOf(err) == fault.NotFound:
@@ -239,12 +238,17 @@ func (s *Service) poll(ctx context.Context, polling material.Secret, from Asker)
 		return Issued{}, err
 	case h.Grant.Usable(s.now()) && !h.Stopped:
 		return s.issue(ctx, f, h, from)
-	case h.Grant.Status == credential.Ending || h.Grant.Status == credential.Ended: // the person or the provider said no
+	case over(h): // the person or the provider said no
 		return Issued{}, s.fail(ctx, f)
 	case h.Grant.Status != credential.Intended: // frozen: the operator said no
 		return Issued{}, wire.BadCode()
 	}
 	return Issued{}, wire.Pending()
+}
+
+// over reports whether the grant has ended, or is about to.
+func over(h delegation.Holder) bool {
+	return h.Grant.Status == credential.Ending || h.Grant.Status == credential.Ended
 }
 
 // issue makes the root sub-grant of a flow whose grant is in force. The flow's row says what is to
