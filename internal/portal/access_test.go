@@ -204,7 +204,7 @@ func TestSessionsEnd(t *testing.T) {
 	w := newWorld(t)
 	anna := w.signIn("anna")
 	anna.get("/projects").is(200)
-	w.move(login.BrowserIdle)
+	w.clock.Move(login.BrowserIdle)
 	anna.get("/projects").redirects("/login?next=%2Fprojects")
 	anna = w.signIn("anna")
 	old := anna.cookies["lanyard"]

@@ -20,7 +20,7 @@ var elsewhere = subgrant.Asker{Address: "198.51.100.9", UserAgent: "mytoken/0.6"
 // asks begins a flow as an application does, with a request of mytoken's API.
 func (w *tokenWorld) asks(request string) subgrant.Flow {
 	w.t.Helper()
-	wish, err := delegation.ParseWish([]byte(request), w.clock())
+	wish, err := delegation.ParseWish([]byte(request), w.clock.Now())
 	w.check(err)
 	f, err := w.subgrants.Start(w.t.Context(), wish, elsewhere)
 	w.check(err)
@@ -105,7 +105,7 @@ func TestConsent(t *testing.T) {
 		t.Errorf("polling what was declined: %v", err)
 	}
 	late := w.asks(fmt.Sprintf(condor, start.Add(100*time.Hour).Unix()))
-	w.move(6 * time.Minute)
+	w.clock.Move(6 * time.Minute)
 	anna.get("/approvals/mytoken/" + late.ConsentCode.Reveal()).is(404).says("its five minutes are over")
 }
 
@@ -207,7 +207,7 @@ func TestHostileTextAboutTokensIsText(t *testing.T) {
 
 		text, err := json.Marshal(payload)
 		w.check(err)
-		wish, err := delegation.ParseWish(fmt.Appendf(nil, `{"oidc_issuer":"https://login.helmholtz.example","application_name":%s,"name":%s,"restrictions":[{"scope":"openid","audience":[%s]}]}`, text, text, text), w.clock())
+		wish, err := delegation.ParseWish(fmt.Appendf(nil, `{"oidc_issuer":"https://login.helmholtz.example","application_name":%s,"name":%s,"restrictions":[{"scope":"openid","audience":[%s]}]}`, text, text, text), w.clock.Now())
 		if err != nil {
 			continue
 		}

@@ -64,7 +64,7 @@ func TestNextStaysHere(t *testing.T) {
 	for _, next := range []string{"https://evil.example", "//evil.example", `/\evil.example`, `\\evil.example`, "javascript:alert(1)", "/\t/evil.example",
 		"/\n/evil.example", "evil.example", "", "http:evil.example", "///evil.example", "@evil.example", "/%0d%0aSet-Cookie:x=y"} {
 		b := w.browser()
-		w.move(time.Minute) // past the limit of sign-ins
+		w.clock.Move(time.Minute) // past the limit of sign-ins
 		for _, p := range []page{anna.get("/login?next=" + url.QueryEscape(next)), b.post("/login/local", url.Values{"user": {"anna"}, "password": {password}, "next": {next}})} {
 			to := p.resp.Header.Get("Location")
 			u, err := url.Parse(to)
@@ -211,17 +211,17 @@ func TestPresets(t *testing.T) {
 	if p.chosen("life") != "end" {
 		t.Errorf("chosen: %s", p.chosen("life"))
 	}
-	w.move(7 * time.Second) // the form was open for a while
+	w.clock.Move(7 * time.Second) // the form was open for a while
 	made := anna.post(newKey, filled("life", "end")).redirects("/keys/*")
 	if c := w.stored(strings.Split(made.resp.Header.Get("Location"), "/")[2]); !c.ExpiresAt.Equal(end) {
 		t.Errorf("ends %s, not with the project", c.ExpiresAt)
 	}
-	w.move(29*time.Hour + 50*time.Minute)
+	w.clock.Move(29*time.Hour + 50*time.Minute)
 	anna = w.signIn("anna")
 	if p := anna.get(newKey).hides("1 hour"); p.chosen("life") != "end" {
 		t.Errorf("10 minutes before the end, chosen: %q", p.chosen("life"))
 	}
-	w.move(time.Hour)
+	w.clock.Move(time.Hour)
 	anna = w.signIn("anna")
 	anna.get(newKey).is(http.StatusConflict).says("ended")
 	anna.post(newKey, filled("life", "1h")).is(http.StatusConflict).says("ended")
@@ -234,7 +234,7 @@ func TestSignedOutInBetween(t *testing.T) {
 	w := newWorld(t)
 	anna := w.signIn("anna")
 	form := filled("mode", "custom", "bucket1", "results", "prefix1", "a&b", "write1", "1")
-	w.move(login.BrowserIdle)
+	w.clock.Move(login.BrowserIdle)
 	p := anna.post(newKey, form).is(http.StatusUnauthorized).says("You were signed out", "Sign in and go on")
 	_, link, _ := strings.Cut(p.body, `class="button" href="`)
 	link, _, _ = strings.Cut(link, `"`)
@@ -250,7 +250,7 @@ func TestSignedOutInBetween(t *testing.T) {
 		t.Errorf("what was chosen is lost: %s", back.body)
 	}
 	key := w.key(anna, "climate", "x", 3*time.Hour)
-	w.move(login.BrowserIdle)
+	w.clock.Move(login.BrowserIdle)
 	if p := anna.post("/keys/"+key.ID+"/extend", nil).is(http.StatusUnauthorized); !strings.Contains(p.body, url.QueryEscape("/keys/"+key.ID)) {
 		t.Errorf("no way back to the key: %s", p.body)
 	}

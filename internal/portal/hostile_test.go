@@ -56,7 +56,7 @@ func TestHostileTextIsText(t *testing.T) {
 			anna.post("/projects/"+name+"/keys/new", filled("name", short)).is(400).harmless(short)
 			continue
 		}
-		w.check(w.Broker.RecordUses(t.Context(), []credential.Use{{CredentialID: key.Credential.ID, At: w.clock(), By: payload}}))
+		w.check(w.Broker.RecordUses(t.Context(), []credential.Use{{CredentialID: key.Credential.ID, At: w.clock.Now(), By: payload}}))
 		at := "/keys/" + key.Credential.ID
 		for _, path := range []string{"/projects?q=" + q, "/projects/" + name, "/projects/" + name + "?q=" + q, "/projects/" + name + "/keys/new?name=" + q + "&until=" + q + "&bucket1=" + q + "&prefix1=" + q,
 			at, at + "/delete", "/device?user_code=" + q, "/device?check=1&user_code=" + q, "/login/local?next=/" + q} {
@@ -66,7 +66,7 @@ func TestHostileTextIsText(t *testing.T) {
 		anna.get("/keys/" + url.PathEscape(payload)).is(404).harmless("")
 		anna.post(at+"/delete", url.Values{"name": {payload + "x"}}).is(400).harmless("")
 		anna.post("/projects/"+name+"/keys/new", filled("name", payload, "life", payload, "until", payload, "mode", payload)).is(400).harmless("")
-		w.move(time.Minute) // past the limit of codes and of sign-ins
+		w.clock.Move(time.Minute) // past the limit of codes and of sign-ins
 		w.browser().post("/login/local", url.Values{"user": {payload}, "password": {payload}, "next": {payload}}).is(403).harmless("")
 		d, err := w.Login.StartDevice(t.Context(), login.DeviceRequest{ClientID: payload, Host: payload}, login.Request{Address: "198.51.100.7"})
 		w.check(err)

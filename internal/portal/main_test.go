@@ -14,7 +14,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -32,6 +31,7 @@ import (
 	"github.com/lanyardhq/lanyard/internal/login"
 	"github.com/lanyardhq/lanyard/internal/portal"
 	"github.com/lanyardhq/lanyard/internal/project"
+	"github.com/lanyardhq/lanyard/internal/standin"
 	"github.com/lanyardhq/lanyard/internal/store"
 	"github.com/lanyardhq/lanyard/internal/store/seal"
 	"github.com/lanyardhq/lanyard/material"
@@ -57,28 +57,9 @@ type world struct {
 	// gatewayDown keeps gateways from confirming.
 	gatewayDown bool
 
-	mu   sync.Mutex
-	now  time.Time
-	log  bytes.Buffer
-	next byte // last part of the next browser's address
-}
-
-func (w *world) Write(text []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.log.Write(text)
-}
-
-func (w *world) clock() time.Time {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.now
-}
-
-func (w *world) move(d time.Duration) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.now = w.now.Add(d)
+	clock *standin.Clock
+	log   standin.Log
+	next  byte // last part of the next browser's address
 }
 
 // Await implements broker.Gateways.
@@ -94,19 +75,19 @@ type vary func(*portal.Portal, *login.Config)
 
 func newWorld(t testing.TB, changes ...vary) *world {
 	t.Helper()
-	w := &world{t: t, now: start}
+	w := &world{t: t, clock: standin.NewClock(start)}
 	var err error
-	w.store, err = store.Open(t.Context(), store.Config{Path: filepath.Join(t.TempDir(), "lanyard.db"), Keys: seal.NewKeys(), Now: w.clock})
+	w.store, err = store.Open(t.Context(), store.Config{Path: filepath.Join(t.TempDir(), "lanyard.db"), Keys: seal.NewKeys(), Now: w.clock.Now})
 	w.check(err)
 	t.Cleanup(func() { _ = w.store.Close() })
-	log := slog.New(slog.NewTextHandler(w, nil))
-	w.grid = gridtest.New(t, w.clock)
-	proxies := &proxy.Kind{Trust: w.grid.Trust, Anchors: w.grid.Anchors(), Keys: w.grid, CA: w.grid, Attributes: w.grid.Attributes, StoredSecrets: true, Now: w.clock}
-	b := &broker.Broker{Kinds: map[string]credential.Kind{s3key.Name: s3key.Kind{}, proxy.Name: proxies}, Store: w.store, Gateways: w, Now: w.clock, Log: log,
+	log := slog.New(slog.NewTextHandler(&w.log, nil))
+	w.grid = gridtest.New(t, w.clock.Now)
+	proxies := &proxy.Kind{Trust: w.grid.Trust, Anchors: w.grid.Anchors(), Keys: w.grid, CA: w.grid, Attributes: w.grid.Attributes, StoredSecrets: true, Now: w.clock.Now}
+	b := &broker.Broker{Kinds: map[string]credential.Kind{s3key.Name: s3key.Kind{}, proxy.Name: proxies}, Store: w.store, Gateways: w, Now: w.clock.Now, Log: log,
 		Rules: map[string]credential.Lifetime{s3key.Name: {Default: 24 * time.Hour, Max: 168 * time.Hour}, proxy.Name: {Default: 72 * time.Hour, Max: 168 * time.Hour}}}
 	w.Portal = &portal.Portal{Broker: b, Title: "Test site", URL: "http://localhost", Endpoint: "https://s3.example.org", Region: "lanyard",
-		Targets: []deliver.Target{rclone.Target{}, s3cmd.Target{}}, Ways: portal.Ways{Certificate: true}, Now: w.clock, Log: log}
-	c := login.Config{URL: "http://localhost", Store: w.store, Now: w.clock, Log: log, Local: login.Local{Users: []login.LocalUser{
+		Targets: []deliver.Target{rclone.Target{}, s3cmd.Target{}}, Ways: portal.Ways{Certificate: true}, Now: w.clock.Now, Log: log}
+	c := login.Config{URL: "http://localhost", Store: w.store, Now: w.clock.Now, Log: log, Local: login.Local{Users: []login.LocalUser{
 		{Name: "anna", FullName: "Anna Virtanen", Email: "anna@example.org", Password: cheap}, {Name: "ben", FullName: "Ben Okafor", Password: cheap},
 		{Name: "chiara", FullName: "Chiara Rossi", Password: cheap}, {Name: "dora", FullName: "Dora Lind", Password: cheap}}}}
 	for _, change := range changes {

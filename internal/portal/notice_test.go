@@ -15,10 +15,10 @@ import (
 // reuse ends a sign-in of b's, because somebody used an old refresh token of it.
 func (b *browser) reuse(id, host, program string) {
 	b.t.Helper()
-	n := session.Session{ID: id, Kind: session.Client, AccountID: b.actor().AccountID, ClientID: "lanyard-cli", Host: host, CreatedAt: b.clock(), ExpiresAt: b.clock().Add(time.Hour)}
-	_, err := b.store.InsertSession(b.t.Context(), n, nil, nil, audit.By(b.actor(), b.clock(), "session.create", id, ""))
+	n := session.Session{ID: id, Kind: session.Client, AccountID: b.actor().AccountID, ClientID: "lanyard-cli", Host: host, CreatedAt: b.clock.Now(), ExpiresAt: b.clock.Now().Add(time.Hour)}
+	_, err := b.store.InsertSession(b.t.Context(), n, nil, nil, audit.By(b.actor(), b.clock.Now(), "session.create", id, ""))
 	b.check(err)
-	b.check(b.store.EndReused(b.t.Context(), notice.OfSession(notice.TokenReused, n, b.clock(), "192.0.2.66", program), audit.By(b.actor(), b.clock(), "session.end", id, "")))
+	b.check(b.store.EndReused(b.t.Context(), notice.OfSession(notice.TokenReused, n, b.clock.Now(), "192.0.2.66", program), audit.By(b.actor(), b.clock.Now(), "session.end", id, "")))
 }
 
 func (b *browser) notices() []notice.Notice {
@@ -34,7 +34,7 @@ func TestNoticesStandOnEveryPage(t *testing.T) {
 	anna, ben := w.signIn("anna"), w.signIn("ben")
 	anna.get("/projects").hides("Notices", "Dismiss")
 	anna.reuse("ses_1", "login2", "curl/8.5 <script>")
-	w.move(3 * time.Minute)
+	w.clock.Move(3 * time.Minute)
 	texts := []string{"A sign-in was ended to protect you. 3 minutes ago (Sat 21 Nov 2026, 12:00 UTC)",
 		"Somebody at 192.0.2.66 with curl/8.5 <script> used an old copy of the refresh token of the Lanyard command line on login2.",
 		"Sign in again there: lanyard login.", "somebody else had that sign-in, even if the address is your own: end your other sign-ins"}
@@ -76,7 +76,7 @@ func TestManyNoticesStandInLine(t *testing.T) {
 	anna := w.signIn("anna")
 	for i := range 5 {
 		anna.reuse(fmt.Sprint("ses_", i), fmt.Sprint("node", i), "")
-		w.move(time.Minute)
+		w.clock.Move(time.Minute)
 	}
 	anna.get("/projects").says("node4", "node3", "node2", "2 more will show here when you dismiss these").hides("node1", "node0")
 	for _, n := range anna.notices()[:3] {

@@ -96,7 +96,7 @@ func TestDevice(t *testing.T) {
 	w := newWorld(t)
 	anna := w.signIn("anna")
 	d := w.ask("openid", "profile", "offline_access", identity.ReadKeys, identity.WriteKeys)
-	w.move(20 * time.Second)
+	w.clock.Move(20 * time.Second)
 	anna.get("/device?user_code="+d.UserCode).is(200).filled("user_code", d.UserCode).hides("Approve", "lumi-login2") // a link only fills in
 	typed := url.QueryEscape(" " + strings.ToLower(strings.ReplaceAll(d.UserCode, "-", " ")))
 	anna.get("/device?check=1&user_code="+typed).is(200).says("Do you want to let this computer act for you?", "Lanyard command line", "lumi-login2.csc.fi (says the program)", "198.51.100.7",
@@ -112,7 +112,7 @@ func TestDevice(t *testing.T) {
 	anna.get("/device?check=1&user_code="+d.UserCode).says("know your name").hides("everything in Lanyard", "see your")
 	d = w.ask("openid", "offline_access", "storage.modify:/climate")
 	anna.get("/device?check=1&user_code="+d.UserCode).says("use other services for you, with the right", "storage.modify:/climate").hides("offline_access")
-	w.move(10 * time.Minute)
+	w.clock.Move(10 * time.Minute)
 	anna.get("/device?check=1&user_code="+d.UserCode).is(http.StatusNotFound).says("or it has ended", "run the command again").filled("user_code", d.UserCode)
 	anna.post("/device", url.Values{"user_code": {d.UserCode}, "decision": {"approve"}}).is(http.StatusNotFound).says("or it has ended")
 	for range 5 {

@@ -220,10 +220,10 @@ func TestApproveAProvider(t *testing.T) {
 	anna.get("/approvals/callback/helmholtz?code=c&state="+w.state).redirects("/tokens/"+id+"?done=approved").follow().is(200).
 		says("Approved. You can close this page", "Valid, with a remaining life of 7 days", "anna@helmholtz", "fine", "lanyard token get "+id, "asked for by Anna Virtanen", "approved at Helmholtz AAI by Anna Virtanen")
 
-	w.move(time.Minute)
+	w.clock.Move(time.Minute)
 	_, err = w.custody.Token(t.Context(), anna.actor(), id, custody.TokenWish{Force: true})
 	w.check(err)
-	w.move(2 * time.Minute)
+	w.clock.Move(2 * time.Minute)
 	anna.get("/tokens").is(200).says("HTCondor at punch-login", "read below /data", "valid", "6 days 23 hours 57 minutes left", "renewed once, last 2 minutes ago", "next in").hides("CANARY")
 	anna.get("/tokens/"+id).says("renewed once; last 2 minutes ago", "next in").hides("CANARY", "Approved. You can")
 	anna.get("/tokens/" + id + "?done=paused").hides("It is paused") // which is not so
@@ -419,14 +419,14 @@ func TestStatesInWords(t *testing.T) {
 	anna := w.signIn("anna")
 	change := func(id string, do func(credential.Credential) credential.Credential) {
 		_, err := w.store.SaveCredentials(t.Context(), []credential.Credential{do(w.stored(id))}, func(c credential.Credential) audit.Change {
-			return audit.Change{Record: audit.By(identity.System(), w.clock(), "grant.freeze", c.ID, "").With("reason", string(c.Reason))}
+			return audit.Change{Record: audit.By(identity.System(), w.clock.Now(), "grant.freeze", c.ID, "").With("reason", string(c.Reason))}
 		})
 		w.check(err)
 	}
 	frozen := func(why credential.Reason) func(string) {
 		return func(id string) {
 			change(id, func(c credential.Credential) credential.Credential {
-				c, err := c.Freeze(w.clock(), why)
+				c, err := c.Freeze(w.clock.Now(), why)
 				w.check(err)
 				return c
 			})
@@ -445,12 +445,12 @@ func TestStatesInWords(t *testing.T) {
 		hides      []string // on the page
 	}{
 		"valid":                   {func(string) {}, []string{"valid", "7 days left", "fine"}, []string{"Valid, with a remaining life of 7 days", "lanyard token get"}, []string{"retrying"}},
-		"ends soon":               {func(id string) { w.move(6*24*time.Hour + 10*time.Hour) }, []string{"valid, less than a day left", "14 hours left"}, []string{"Valid, but its remaining life of 14 hours is less than a day"}, nil},
+		"ends soon":               {func(id string) { w.clock.Move(6*24*time.Hour + 10*time.Hour) }, []string{"valid, less than a day left", "14 hours left"}, []string{"Valid, but its remaining life of 14 hours is less than a day"}, nil},
 		"paused":                  {frozen(credential.FrozenByOwner), []string{"paused"}, []string{"Paused, with a remaining life", "Continue It gives tokens again"}, []string{"lanyard token get", "Sign in again"}},
 		"stopped by the operator": {frozen(credential.Stopped), []string{"paused: the operator stopped it"}, []string{"You cannot let it continue", "paused: the operator stopped it"}, []string{"Continue It gives"}},
 		"retrying":                {fails(grant.Refusal{Class: grant.Again, Status: 503, Code: "busy"}), []string{"valid", "retrying since just now"}, []string{"retrying since just now", "busy"}, []string{"so you must sign in"}},
 		"refused":                 {fails(grant.Refusal{Class: grant.Operator, Status: 401, Code: "invalid_client"}), []string{"this server is refused"}, []string{"tokens cannot be renewed. The people who run this installation must act; you need to do nothing", "invalid_client"}, nil},
-		"expired":                 {func(string) { w.move(8 * 24 * time.Hour) }, []string{"expired"}, []string{"Expired since 1 day", "Approve a new one"}, []string{"End…", "Extend", "lanyard token get"}},
+		"expired":                 {func(string) { w.clock.Move(8 * 24 * time.Hour) }, []string{"expired"}, []string{"Expired since 1 day", "Approve a new one"}, []string{"End…", "Extend", "lanyard token get"}},
 	} {
 		id := w.approved(anna, name)
 		tc.do(id)
@@ -464,7 +464,7 @@ func TestStatesInWords(t *testing.T) {
 		w.check(err)
 	}
 	never := w.waiting(anna, "never approved")
-	w.move(2 * time.Hour)
+	w.clock.Move(2 * time.Hour)
 	anna = w.signIn("anna")
 	anna.get("/tokens").says("never approved").hides("Sign in again")
 	anna.get("/tokens/"+never).says("never approved", "There is no approval yet", "Approve a new one").hides("Leads to")
@@ -487,7 +487,7 @@ func TestListGoesOn(t *testing.T) {
 	for i := range 51 {
 		_, err := w.custody.NewGrant(t.Context(), anna.actor(), grant.Spec{Provider: "helmholtz"}, "grant "+strconv.Itoa(i), 0)
 		w.check(err)
-		w.move(time.Second)
+		w.clock.Move(time.Second)
 	}
 	first := anna.get("/tokens").says("grant 50", "grant 1 ", "Older approvals").hides("grant 0 ")
 	next := regexp.MustCompile(`/tokens\?after=crd_\w+`).FindString(first.body)
