@@ -218,7 +218,7 @@ func (c *Custody) approveOnce(ctx context.Context, by identity.Actor, at *site, 
 	if err != nil {
 		return one, err
 	}
-	_, old, _, err := c.Store.Grant(ctx, id, "")
+	_, old, err := c.Store.Grant(ctx, id)
 	if err != nil {
 		return one, err
 	}

@@ -152,7 +152,7 @@ func (c *Custody) waitForOthers(ctx context.Context, f grant.Family) error {
 		case <-ctx.Done():
 			return fault.New(fault.Unavailable, "another server refreshes this grant, and takes long").WithHint("try again")
 		}
-		_, now, _, err := c.Store.Grant(ctx, f.GrantID, "")
+		_, now, err := c.Store.Grant(ctx, f.GrantID)
 		if err != nil {
 			return err
 		}

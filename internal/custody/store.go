@@ -40,9 +40,8 @@ type Families interface {
 	// Ready reads the token that is kept for the wish with this key, and what says whether it may be
 	// handed out. What there is not of it is zero.
 	Ready(ctx context.Context, id, wish string) (grant.Ready, error)
-	// Grant reads a grant, its family, and the token that is kept for the wish with this key. What
-	// there is not of the last two is zero.
-	Grant(ctx context.Context, id, wish string) (credential.Credential, grant.Family, grant.Kept, error)
+	// Grant reads a grant and its family, which is zero before the approval.
+	Grant(ctx context.Context, id string) (credential.Credential, grant.Family, error)
 	// Whole reads a grant with all that is kept of it.
 	Whole(ctx context.Context, id string) (grant.Claim, error)
 	// Families reads families without their secrets.

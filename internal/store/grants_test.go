@@ -94,7 +94,7 @@ func TestClaimsOfSeveralServers(t *testing.T) {
 func TestWhoIsOvertakenWritesNothing(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		c := w.approved(t, 1, time.Hour)
-		_, read, _, err := w.Grant(t.Context(), c.ID, "")
+		_, read, err := w.Grant(t.Context(), c.ID)
 		check(t, err)
 		mine, err := w.Attempt(t.Context(), read, start, time.Minute)
 		check(t, err)
@@ -107,7 +107,7 @@ func TestWhoIsOvertakenWritesNothing(t *testing.T) {
 		if err := w.SaveRenewal(t.Context(), mine, c.OwnerID, nil, nil); !errors.Is(err, fault.ErrStale) {
 			t.Errorf("what was approved anew was written over: %v", err)
 		}
-		if _, f, _, err := w.Grant(t.Context(), c.ID, ""); err != nil || f.Refresh != "newer" || f.Attempts != 0 {
+		if _, f, err := w.Grant(t.Context(), c.ID); err != nil || f.Refresh != "newer" || f.Attempts != 0 {
 			t.Errorf("%+v, %v", f, err)
 		}
 	})
@@ -116,9 +116,10 @@ func TestWhoIsOvertakenWritesNothing(t *testing.T) {
 func TestWhatIsReady(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		c := w.approved(t, 1, time.Hour)
-		whole, f, k, err := w.Grant(t.Context(), c.ID, "")
+		whole, f, err := w.Grant(t.Context(), c.ID)
 		check(t, err)
-		for wish, want := range map[string]grant.Kept{"": k, (grant.Wish{Scopes: []string{"less"}}).Key(): {}} {
+		kept := grant.Kept{Tokens: grant.Tokens{Access: "access", AccessExpiresAt: start.Add(time.Hour)}, IssuedAt: start, UsedAt: start}
+		for wish, want := range map[string]grant.Kept{"": kept, (grant.Wish{Scopes: []string{"less"}}).Key(): {}} {
 			got, err := w.Ready(t.Context(), c.ID, wish)
 			check(t, err)
 			if got.Kept.Access != want.Access || !got.Kept.AccessExpiresAt.Equal(want.AccessExpiresAt) || !got.Kept.IssuedAt.Equal(want.IssuedAt) ||
@@ -144,12 +145,12 @@ func TestWhatIsReady(t *testing.T) {
 func TestLeasesEndWithTheirServer(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		c := w.approved(t, 1, time.Hour)
-		_, read, _, err := w.Grant(t.Context(), c.ID, "")
+		_, read, err := w.Grant(t.Context(), c.ID)
 		check(t, err)
 		_, err = w.Attempt(t.Context(), read, start, time.Minute)
 		check(t, err)
 		check(t, w.Close())
-		_, f, _, err := another(t, w.config).Grant(t.Context(), c.ID, "")
+		_, f, err := another(t, w.config).Grant(t.Context(), c.ID)
 		check(t, err)
 		if alone := w.config.URL == ""; f.LeaseUntil.IsZero() != alone {
 			t.Errorf("a new server finds a lease until %s", f.LeaseUntil)
@@ -163,7 +164,7 @@ func TestLeasesEndWithTheirServer(t *testing.T) {
 func TestWishesAreBounded(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		c := w.approved(t, 1, time.Hour)
-		_, f, _, err := w.Grant(t.Context(), c.ID, "")
+		_, f, err := w.Grant(t.Context(), c.ID)
 		check(t, err)
 		for i := range 50 {
 			k := grant.Kept{Tokens: grant.Tokens{Access: "a", AccessExpiresAt: start.Add(time.Hour)}, Wish: grant.Wish{Scopes: []string{fmt.Sprint("s", i)}},

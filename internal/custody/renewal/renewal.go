@@ -20,7 +20,7 @@ import (
 
 // Store is what is needed of a database; see custody.
 type Store interface {
-	Grant(ctx context.Context, id, wish string) (credential.Credential, grant.Family, grant.Kept, error)
+	Grant(ctx context.Context, id string) (credential.Credential, grant.Family, error)
 	Attempt(ctx context.Context, f grant.Family, now time.Time, lease time.Duration) (grant.Family, error)
 	SaveRenewal(ctx context.Context, f grant.Family, ownerID string, k *grant.Kept, died *notice.Deed) error
 }
@@ -256,7 +256,7 @@ func (r *Renewal) save(ctx context.Context, sent material.Secret, k *grant.Kept,
 // overtaken looks who wrote the family meanwhile. If that left the refresh token as it was when we
 // sent it, ours comes after it. If not, somebody approved anew, and ours is of no use.
 func (r *Renewal) overtaken(ctx context.Context, sent material.Secret) error {
-	_, f, _, err := r.Store.Grant(ctx, r.Family.GrantID, "")
+	_, f, err := r.Store.Grant(ctx, r.Family.GrantID)
 	switch {
 	case err != nil:
 		return err

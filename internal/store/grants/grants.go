@@ -140,15 +140,13 @@ func (r *row) decode() error {
 	return nil
 }
 
-// Grant reads a grant, its family, and the token that is kept for the wish with this key. What there
-// is not of the last two is zero.
-func (g *Grants) Grant(ctx context.Context, id, wish string) (credential.Credential, grant.Family, grant.Kept, error) {
-	r, err := database.One(ctx, g.DB, "grant", scanBoth,
-		selectGrant+selectKept+fromGrant+` LEFT JOIN grant_token t ON t.grant_id = c.id AND t.wish = $2 WHERE c.id = $1 AND c.kind = 'grant'`, id, wish)
+// Grant reads a grant and its family, which is zero before the approval.
+func (g *Grants) Grant(ctx context.Context, id string) (credential.Credential, grant.Family, error) {
+	r, err := database.One(ctx, g.DB, "grant", scanGrant, selectGrant+fromGrant+` WHERE c.id = $1 AND c.kind = 'grant'`, id)
 	if err == nil {
-		err = g.open(&r, wish)
+		err = g.open(&r, "")
 	}
-	return r.c, r.f, r.k, err
+	return r.c, r.f, err
 }
 
 // Ready reads the token that is kept for the wish with this key, and what says whether it may be
