@@ -44,7 +44,7 @@ func newTokenWorld(t testing.TB) *tokenWorld {
 	w := &tokenWorld{provided: &provided{}}
 	w.world = newWorld(t, func(p *portal.Portal, c *login.Config) {
 		kept := c.Store.(*store.Store)
-		w.provided.now = c.Now
+		w.now = c.Now
 		helmholtz := grant.Provider{ID: "helmholtz", Title: "Helmholtz AAI", Issuer: "https://login.helmholtz.example", Audience: "resource", Scopes: []string{"openid", "offline_access", "storage.read:/data", "storage.modify:/data"}}
 		kit := grant.Provider{ID: "kit", Title: "KIT mytoken", Type: grant.MyToken, Issuer: "https://mytoken.kit.example"}
 		own := grant.Provider{ID: "lanyard", Title: "This site", Type: grant.Lanyard, Scopes: []string{"storage.read:/"}}
