@@ -45,37 +45,23 @@ func (g *Delegated) decide(ctx context.Context, write func(context.Context, func
 
 // apply writes a change.
 func (g *Delegated) apply(ctx context.Context, t Tx, c delegation.Change) error {
-	for _, hash := range c.Spend {
-		n, err := t.Exec(ctx, `DELETE FROM subgrant_code WHERE hash = $1`, hash)
-		if err != nil {
-			return fmt.Errorf("spend code: %w", err)
-		}
-		if n == 0 {
-			return database.Absent("code")
-		}
+	if err := each(ctx, t, c.Spend, spend); err != nil {
+		return err
 	}
-	for _, s := range c.Insert {
-		if err := g.insert(ctx, t, s); err != nil {
-			return err
-		}
+	if err := each(ctx, t, c.Insert, g.insert); err != nil {
+		return err
 	}
-	for _, s := range c.Save {
-		if err := save(ctx, t, s); err != nil {
-			return err
-		}
+	if err := each(ctx, t, c.Save, save); err != nil {
+		return err
 	}
-	for _, code := range c.Codes {
-		if err := keep(ctx, t, code); err != nil {
-			return err
-		}
+	if err := each(ctx, t, c.Codes, keep); err != nil {
+		return err
 	}
 	if err := end(ctx, t, c); err != nil {
 		return err
 	}
-	for _, e := range c.Events {
-		if err := note(ctx, t, e); err != nil {
-			return err
-		}
+	if err := each(ctx, t, c.Events, note); err != nil {
+		return err
 	}
 	for _, r := range c.Records {
 		if err := t.Record(ctx, r); err != nil {
@@ -86,6 +72,28 @@ func (g *Delegated) apply(ctx context.Context, t Tx, c delegation.Change) error 
 		if err := t.Tell(ctx, n); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// each writes all of them.
+func each[T any](ctx context.Context, t Tx, all []T, write func(context.Context, Tx, T) error) error {
+	for _, one := range all {
+		if err := write(ctx, t, one); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// spend uses a code up.
+func spend(ctx context.Context, t Tx, hash []byte) error {
+	n, err := t.Exec(ctx, `DELETE FROM subgrant_code WHERE hash = $1`, hash)
+	if err != nil {
+		return fmt.Errorf("spend code: %w", err)
+	}
+	if n == 0 {
+		return database.Absent("code")
 	}
 	return nil
 }
