@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/hmac"
+	"crypto/rand"
 	"crypto/sha1"
 	"crypto/sha256"
 	"encoding/base64"
@@ -114,7 +115,7 @@ func newWorld(t testing.TB, change ...func(*gateway.Config)) *world {
 	w.store = s3.New(engine.Upstream(), s3.Limits{}, time.Now)
 	log := slog.New(slog.NewTextHandler(w.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	w.table = keytable.New(w.feed, w.now, log)
-	w.broker = &fakeBroker{world: w, unique: strings.ToLower(rest(t.Name()))}
+	w.broker = &fakeBroker{world: w, unique: strings.ToLower(rand.Text()[:8])} // the tests share an engine
 	c := gateway.Config{Table: w.table, Broker: w.broker, Upstream: w.store, Hosts: []string{"127.0.0.1", "s3.localhost"},
 		Region: "us-east-1", SigV2: true, Now: w.now, Log: log}
 	for _, f := range change {
@@ -139,12 +140,6 @@ func newWorld(t testing.TB, change ...func(*gateway.Config)) *world {
 	w.project(project.Project{ID: "prj_c", Name: "climate"})
 	w.project(project.Project{ID: "prj_o", Name: "ocean"})
 	return w
-}
-
-// rest makes bucket names of tests unique at the engine they share.
-func rest(name string) string {
-	sum := sha256.Sum256([]byte(name))
-	return hex.EncodeToString(sum[:4])
 }
 
 func (w *world) project(p project.Project) {
