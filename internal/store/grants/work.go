@@ -81,12 +81,27 @@ func (g *Grants) ClaimRenewals(ctx context.Context, provider string, now time.Ti
 	if due == backlog*n {
 		which = byRunsOut
 	}
-	ids, err := database.List(ctx, g.DB.Alone(), database.Text, `UPDATE grant_family SET lease_until = $2, attempt_at = $1,
-		attempts = attempts + 1, generation = generation + 1 WHERE grant_id IN (
-		SELECT f.grant_id FROM grant_family f JOIN credential c ON c.id = f.grant_id
-		WHERE f.provider = $3 AND `+which+` AND f.lease_until <= $1
-		AND c.status IN ('active', 'frozen') AND c.expires_at > $1 ORDER BY f.runs_out_at, f.grant_id`+database.Limit(n)+g.skip(` OF f`)+`)
-		AND lease_until <= $1 RETURNING grant_id`, now, now.Add(lease), provider)
+	var ids []string
+	err = g.Write(ctx, func(ctx context.Context, t Tx) (err error) {
+		// The index has the order already. PostgreSQL takes those that are due for few, and would
+		// rather sort all of them for each claim.
+		ordered := g.DB.Postgres && which == byRunsOut
+		if ordered {
+			_, err = t.Exec(ctx, `SET LOCAL enable_sort = off`)
+		}
+		if err == nil {
+			ids, err = database.List(ctx, t, database.Text, `UPDATE grant_family SET lease_until = $2, attempt_at = $1,
+				attempts = attempts + 1, generation = generation + 1 WHERE grant_id IN (
+				SELECT f.grant_id FROM grant_family f JOIN credential c ON c.id = f.grant_id
+				WHERE f.provider = $3 AND `+which+` AND f.lease_until <= $1
+				AND c.status IN ('active', 'frozen') AND c.expires_at > $1 ORDER BY f.runs_out_at, f.grant_id`+database.Limit(n)+g.skip(` OF f`)+`)
+				AND lease_until <= $1 RETURNING grant_id`, now, now.Add(lease), provider)
+		}
+		if err == nil && ordered {
+			_, err = t.Exec(ctx, `SET LOCAL enable_sort = on`)
+		}
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("claim renewals at %s: %w", provider, err)
 	}
