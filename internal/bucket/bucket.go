@@ -50,18 +50,20 @@ func CheckName(s string) error {
 	return nil
 }
 
-// UpstreamName returns the object store's name for bucket name of project: readable where it fits
-// S3's 63 characters, else cut and made unique by a hash. No two buckets get the same one.
+// UpstreamName returns the object store's name for bucket name of project: readable where that is a
+// name for S3, else brought to its 63 characters and made unique by a hash. No two buckets get the
+// same one.
 func UpstreamName(project, name string) string {
-	// A project's name holds no dot, so project.name is unique. What is cut has 63 characters and
+	// A project's name holds no dot, so project.name is unique. What has a hash has 63 characters and
 	// nothing else has: nobody can choose a name that meets another one's hash.
 	s := project + "." + name
-	if len(s) < 63 {
+	if len(s) < 63 && CheckName(s) == nil { // 0.0.1 of project 10 would be an IP address
 		return s
 	}
 	sum := sha256.Sum256([]byte(s))
 	hash := strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:15]))
-	cut := s[:63-1-len(hash)]
+	width := 63 - 1 - len(hash)
+	cut := (s + strings.Repeat("x", width))[:width]
 	if c := cut[len(cut)-1]; c == '.' || c == '-' { // S3 allows neither before a dash
 		cut = cut[:len(cut)-1] + "x"
 	}

@@ -27,6 +27,7 @@ func TestUpstreamName(t *testing.T) {
 	for _, tc := range []struct{ project, name, want string }{
 		{"climate", "results", "climate.results"},
 		{"climate", strings.Repeat("b", 54), "climate." + strings.Repeat("b", 54)},
+		{"10", "0.0.1", "10.0.0.1xxxxxxxxxxxxxxxxxxxxxxxxxxxxxx-6uchgrasf4g65gluxjtwdzq4"},
 		// From here on it is cut to 38 characters, and a hash of 24 makes it unique.
 		{"climate", strings.Repeat("b", 55), "climate." + strings.Repeat("b", 30) + "-tke7vm3q2vhnp54pe75pmunw"},
 		{strings.Repeat("p", 42), "results.of.the.long.project", strings.Repeat("p", 38) + "-l6vvscimf62nbf673vaijw44"},
@@ -47,6 +48,7 @@ func FuzzUpstreamName(f *testing.F) {
 	f.Add(strings.Repeat("p", 42), b63, strings.Repeat("p", 41), b63)
 	f.Add("a", b63, "a", bucket.UpstreamName("a", b63)[2:])
 	f.Add("a", "a"+strings.Repeat("-", 60)+"a", "b", "a"+strings.Repeat(".b", 30))
+	f.Add("10", "0.0.1", "10", bucket.UpstreamName("10", "0.0.1")[3:])
 	f.Fuzz(func(t *testing.T, project1, name1, project2, name2 string) {
 		for _, n := range []string{name1, name2} {
 			if bucket.CheckName(n) != nil {
