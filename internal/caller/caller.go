@@ -80,3 +80,17 @@ func Address(r *http.Request) string {
 	}
 	return a.Addr().Unmap().String()
 }
+
+// Network is the key that limits go by: an IPv4 address, or the /64 that an IPv6 host can choose
+// its addresses from.
+func Network(address string) string {
+	a, err := netip.ParseAddr(address)
+	if err != nil {
+		return address
+	}
+	if a = a.Unmap(); a.Is6() {
+		p, _ := a.WithZone("").Prefix(64)
+		return p.String()
+	}
+	return a.String()
+}

@@ -9,9 +9,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lanyardhq/lanyard/internal/caller"
 	"github.com/lanyardhq/lanyard/internal/fault"
 	"github.com/lanyardhq/lanyard/internal/identity"
-	"github.com/lanyardhq/lanyard/internal/login/limit"
 	"github.com/lanyardhq/lanyard/internal/login/opaque"
 	"github.com/lanyardhq/lanyard/internal/login/upstream"
 	"github.com/lanyardhq/lanyard/internal/session"
@@ -80,7 +80,7 @@ type DeviceRequest struct {
 // StartDevice begins a device flow (RFC 8628).
 func (l *Login) StartDevice(ctx context.Context, q DeviceRequest, r Request) (DeviceCode, error) {
 	now := l.now()
-	if err := l.starts.Spend(now, 1, limit.Network(r.Address)); err != nil {
+	if err := l.starts.Spend(now, 1, caller.Network(r.Address)); err != nil {
 		return DeviceCode{}, err
 	}
 	text, handle := opaque.Random(), userCode()
@@ -119,7 +119,7 @@ func (l *Login) device(ctx context.Context, by identity.Actor, typed string) (de
 	if err := l.atBrowser(ctx, by); err != nil {
 		return d, session.Ticket{}, err
 	}
-	now, keys := l.now(), []string{by.AccountID, limit.Network(by.Address)}
+	now, keys := l.now(), []string{by.AccountID, caller.Network(by.Address)}
 	if err := l.wrong.Spend(now, 0, keys...); err != nil {
 		return d, session.Ticket{}, err
 	}

@@ -11,9 +11,9 @@ import (
 	"time"
 
 	"github.com/lanyardhq/lanyard/internal/audit"
+	"github.com/lanyardhq/lanyard/internal/caller"
 	"github.com/lanyardhq/lanyard/internal/fault"
 	"github.com/lanyardhq/lanyard/internal/identity"
-	"github.com/lanyardhq/lanyard/internal/login/limit"
 	"github.com/lanyardhq/lanyard/internal/login/local"
 	"github.com/lanyardhq/lanyard/internal/login/opaque"
 	"github.com/lanyardhq/lanyard/internal/login/upstream"
@@ -56,7 +56,7 @@ func (l *Login) Start(ctx context.Context, providerID, next string, r Request) (
 		return "", "", err
 	}
 	now := l.now()
-	if err := l.starts.Spend(now, 1, limit.Network(r.Address)); err != nil {
+	if err := l.starts.Spend(now, 1, caller.Network(r.Address)); err != nil {
 		return "", "", err
 	}
 	state, bind := opaque.Random(), opaque.Random()
@@ -195,7 +195,7 @@ func (l *Login) Password(ctx context.Context, user string, password material.Sec
 		return SignedIn{}, fault.New(fault.NotFound, "nobody signs in with a password here")
 	}
 	now := l.now()
-	if err := l.passwords.Spend(now, 1, limit.Network(r.Address)); err != nil {
+	if err := l.passwords.Spend(now, 1, caller.Network(r.Address)); err != nil {
 		return SignedIn{}, err
 	}
 	u, ok, err := l.local.Check(ctx, user, password)

@@ -6,6 +6,7 @@ import (
 	"crypto/sha512"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"math/big"
 	"slices"
 	"strings"
@@ -166,6 +167,14 @@ func TestStartsThatAreRefused(t *testing.T) {
 		check(t, w.Decline(t.Context(), ada, one.ConsentCode.Reveal()))
 		_, err = w.Start(t.Context(), w.wish(`{"oidc_issuer":"https://op.example.org"}`), here)
 		check(t, err) // what was answered waits for nobody
+		// An IPv6 host has as many addresses as it likes.
+		for i := range 101 {
+			_, err = w.Start(t.Context(), w.wish(`{"oidc_issuer":"https://op.example.org"}`), subgrant.Asker{Address: fmt.Sprintf("2001:db8::%x", i+1)})
+			if i < 100 {
+				check(t, err)
+			}
+		}
+		w.refuses("one more of the same network", err, "too_many_requests: too many requests from 2001:db8::65 wait for a person")
 	})
 }
 

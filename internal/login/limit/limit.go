@@ -2,7 +2,6 @@
 package limit
 
 import (
-	"net/netip"
 	"sync"
 	"time"
 
@@ -37,18 +36,4 @@ func (w *Window) Spend(now time.Time, n int, keys ...string) error {
 		w.counts[k] += n
 	}
 	return nil
-}
-
-// Network is the key that limits go by: an IPv4 address, or the /64 that an IPv6 host can choose
-// its addresses from.
-func Network(address string) string {
-	a, err := netip.ParseAddr(address)
-	if err != nil {
-		return address
-	}
-	if a = a.Unmap(); a.Is6() {
-		p, _ := a.WithZone("").Prefix(64)
-		return p.String()
-	}
-	return a.String()
 }

@@ -4,18 +4,19 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/lanyardhq/lanyard/internal/caller"
 	"github.com/lanyardhq/lanyard/internal/delegation"
 	"github.com/lanyardhq/lanyard/internal/fault"
 	"github.com/lanyardhq/lanyard/internal/store/database"
 )
 
-// How many flows can be open at one time: of one address, and together.
+// How many flows can be open at one time: of one network, and together.
 const (
-	maxPerAddress = 100
+	maxPerNetwork = 100
 	maxFlows      = 10_000
 )
 
-// InsertFlow adds a flow; too many that are open for one address are a Limited fault.
+// InsertFlow adds a flow; too many that are open for one network (see caller.Network) are a Limited fault.
 func (g *Delegated) InsertFlow(ctx context.Context, f delegation.Flow) error {
 	texts, err := encode(f.Wish, f.Granted)
 	if err != nil {
@@ -23,12 +24,12 @@ func (g *Delegated) InsertFlow(ctx context.Context, f delegation.Flow) error {
 	}
 	return g.Write(ctx, func(ctx context.Context, t Tx) error {
 		n, err := t.Exec(ctx, `INSERT INTO delegation_flow (id, consent, polling, state, provider, wish, granted, address, user_agent,
-				owner_id, grant_id, created_at, expires_at)
-			SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13
-			WHERE (SELECT count(*) FROM delegation_flow WHERE address = $8 AND expires_at > $12 AND state IN ('asked', 'accepted')) < $14
+				owner_id, grant_id, created_at, expires_at, network)
+			SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $16
+			WHERE (SELECT count(*) FROM delegation_flow WHERE network = $16 AND expires_at > $12 AND state IN ('asked', 'accepted')) < $14
 			AND (SELECT count(*) FROM delegation_flow WHERE expires_at > $12 AND state IN ('asked', 'accepted')) < $15`,
 			f.ID, f.Consent, f.Polling, string(f.State), f.Provider, texts[0], texts[1], f.Address, f.UserAgent,
-			f.OwnerID, f.GrantID, f.CreatedAt, f.ExpiresAt, maxPerAddress, maxFlows)
+			f.OwnerID, f.GrantID, f.CreatedAt, f.ExpiresAt, maxPerNetwork, maxFlows, caller.Network(f.Address))
 		if err != nil {
 			return fmt.Errorf("insert flow: %w", err)
 		}
