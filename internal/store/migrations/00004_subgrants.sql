@@ -68,12 +68,11 @@ CREATE TABLE delegation_flow (
     wish       TEXT NOT NULL, -- JSON
     granted    TEXT NOT NULL, -- JSON
     address    TEXT NOT NULL,
-    network    TEXT NOT NULL, -- that limits go by
     user_agent TEXT NOT NULL,
     owner_id   TEXT NOT NULL,
     grant_id   TEXT NOT NULL,
     created_at BIGINT NOT NULL,
     expires_at BIGINT NOT NULL
 );
-CREATE INDEX delegation_flow_network ON delegation_flow (network);
+CREATE INDEX delegation_flow_address ON delegation_flow (address);
 CREATE INDEX delegation_flow_expiry ON delegation_flow (expires_at);
