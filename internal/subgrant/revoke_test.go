@@ -347,26 +347,3 @@ func TestHistoryIsBounded(t *testing.T) {
 		}
 	})
 }
-
-// Who shows a token that was replaced, to revoke it, cannot have the newest: with auto_revoke all of it
-// ends, as at any other use of such a token.
-func TestRevokingByATokenThatWasReplaced(t *testing.T) {
-	both(t, func(t *testing.T, w *world) {
-		for ask, ends := range map[string]bool{
-			`{"capabilities":["AT","create_mytoken"],"rotation":{"on_AT":true,"auto_revoke":true}}`: true,
-			`{"capabilities":["AT","create_mytoken"],"rotation":{"on_AT":true}}`:                    false,
-		} {
-			root := w.root(ask)
-			child := w.derive(root, `{"capabilities":["AT"]}`)
-			a, err := w.at(root.Token)
-			check(t, err)
-			_, err = w.Revoke(t.Context(), root.Token, subgrant.RevokeWish{}, here)
-			check(t, err)
-			_, newest := w.at(a.Update.Token)
-			_, below := w.at(child.Token)
-			if (newest != nil) != ends || (below != nil) != ends {
-				t.Errorf("%s: the newest %v, below %v", ask, newest, below)
-			}
-		}
-	})
-}

@@ -462,31 +462,45 @@ func TestRotationOfShortTokens(t *testing.T) {
 	})
 }
 
+// Who shows a token that was replaced, to use it or to revoke it, cannot have the newest: with
+// auto_revoke all of it ends.
 func TestReplay(t *testing.T) {
-	both(t, func(t *testing.T, w *world) {
-		for ask, ends := range map[string]bool{
-			`{"capabilities":["AT","create_mytoken"],"rotation":{"on_AT":true,"auto_revoke":true}}`: true,
-			`{"capabilities":["AT","create_mytoken"],"rotation":{"on_AT":true}}`:                    false,
-		} {
-			root := w.root(ask)
-			child := w.derive(root, `{"capabilities":["AT"]}`)
-			a, err := w.at(root.Token)
-			check(t, err)
-			_, err = w.at(root.Token)
+	for name, show := range map[string]func(*world, material.Secret){
+		"used": func(w *world, replaced material.Secret) {
+			_, err := w.at(replaced)
 			w.refuses("replayed", err, badToken)
-			_, newest := w.at(a.Update.Token)
-			_, below := w.at(child.Token)
-			if (newest != nil) != ends || (below != nil) != ends {
-				t.Errorf("%s: the newest %v, below %v", ask, newest, below)
-			}
-			if ends && len(w.ended) != 1 {
-				t.Error("the grant of a stolen token goes on")
-			}
-		}
-		if w.audited("subgrant.revoke") != 1 {
-			t.Errorf("%d records", w.audited("subgrant.revoke"))
-		}
-	})
+		},
+		"revoked": func(w *world, replaced material.Secret) {
+			_, err := w.Revoke(w.t.Context(), replaced, subgrant.RevokeWish{}, here)
+			check(w.t, err)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			both(t, func(t *testing.T, w *world) {
+				for ask, ends := range map[string]bool{
+					`{"capabilities":["AT","create_mytoken"],"rotation":{"on_AT":true,"auto_revoke":true}}`: true,
+					`{"capabilities":["AT","create_mytoken"],"rotation":{"on_AT":true}}`:                    false,
+				} {
+					root := w.root(ask)
+					child := w.derive(root, `{"capabilities":["AT"]}`)
+					a, err := w.at(root.Token)
+					check(t, err)
+					show(w, root.Token)
+					_, newest := w.at(a.Update.Token)
+					_, below := w.at(child.Token)
+					if (newest != nil) != ends || (below != nil) != ends {
+						t.Errorf("%s: the newest %v, below %v", ask, newest, below)
+					}
+					if ends && len(w.ended) != 1 {
+						t.Error("the grant of a stolen token goes on")
+					}
+				}
+				if w.audited("subgrant.revoke") != 1 {
+					t.Errorf("%d records", w.audited("subgrant.revoke"))
+				}
+			})
+		})
+	}
 }
 
 // Uses at the same instant that were all good when they came: one gets the successor, the others
