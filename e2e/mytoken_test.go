@@ -41,16 +41,22 @@ func (p *person) proposed(path string) url.Values {
 	return form
 }
 
-// TestMytokenLibrary is mytoken's own Go library at the built server: a person agrees in the portal,
-// uses what she got, sees it in our command line, and ends it there.
-func TestMytokenLibrary(t *testing.T) {
-	t.Parallel()
+// newMytokenSite is a server with a provider, anna at it, and mytoken's own library for its facade.
+func newMytokenSite(t *testing.T) (*grantSite, *person, *mytokenlib.MytokenServer) {
+	t.Helper()
 	g := newGrantSite(t, providertest.Options{Rotate: true}, settings{})
-	anna := g.signIn("anna")
 	s, err := mytokenlib.NewMytokenServer(g.portal + "/mytoken")
 	if err != nil {
 		t.Fatal(err)
 	}
+	return g, g.signIn("anna"), s
+}
+
+// TestMytokenLibrary is mytoken's own Go library at the built server: a person agrees in the portal,
+// uses what she got, sees it in our command line, and ends it there.
+func TestMytokenLibrary(t *testing.T) {
+	t.Parallel()
+	g, anna, s := newMytokenSite(t)
 	obtain := func(issuer string) string {
 		t.Helper()
 		flow, err := s.Mytoken.APIInitAuthorizationFlow(mytokenapi.GeneralMytokenRequest{Issuer: issuer, Name: "laptop", ApplicationName: "test"})
@@ -243,12 +249,7 @@ func TestMyTokensInLists(t *testing.T) {
 // it at once, and what she had approved before goes on.
 func TestDeclinedAtTheProvider(t *testing.T) {
 	t.Parallel()
-	g := newGrantSite(t, providertest.Options{Rotate: true}, settings{})
-	anna := g.signIn("anna")
-	s, err := mytokenlib.NewMytokenServer(g.portal + "/mytoken")
-	if err != nil {
-		t.Fatal(err)
-	}
+	g, anna, s := newMytokenSite(t)
 	// declines says no at the provider behind a page that leads there, and returns what she reads then.
 	declines := func(between string) string {
 		t.Helper()
