@@ -1,5 +1,5 @@
-// Package caller tells from which network address a request comes, also behind reverse proxies. It
-// imports the standard library only.
+// Package caller tells from which network address a request comes, also behind reverse proxies, and
+// what limits count as one caller. It imports the standard library only.
 package caller
 
 import (

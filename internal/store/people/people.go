@@ -1,7 +1,8 @@
 // Package people is the store's part about who somebody is: accounts, what they are members of, their
-// sessions and what signs these, and what they must be told. It implements what login and issuer declare that they need of a
-// database, and what broker does about accounts and members. The store lends it its transactions,
-// so that its writes stand in the same queue and audit chain as all others. It imports rows 0 and 1.
+// sessions and what signs these, and what they must be told. It implements what login and issuer
+// declare that they need of a database, and what broker does about accounts, members and notices. The
+// store lends it its transactions, so that its writes stand in the same queue and audit chain as all
+// others. It imports rows 0 and 1.
 package people
 
 import (

@@ -135,8 +135,9 @@ func digest(text string) []byte {
 	return h.Sum(nil)
 }
 
-// Read verifies a JWT and says what it names. Everything but the header that we write is refused unread, so that there is
-// nothing to choose for who made it. What it says besides id and seq_no is not believed: the row is.
+// Read verifies a JWT and says what it names. Everything but the header that we write is refused
+// unread, so that there is nothing to choose for who made it. What it says besides id and seq_no is
+// not believed: the row is.
 func (m Maker) Read(token material.Secret) (delegation.Shown, error) {
 	parts := strings.SplitN(token.Reveal(), ".", 4)
 	if len(parts) != 3 {
